@@ -1,0 +1,67 @@
+"""The Lambda function: every way of running calls ``lambda_handler`` with an API Gateway v2 event."""
+
+
+from typing import Any
+
+import msgspec
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+
+from handler import routes
+from handler.errors import (
+    InternalError,
+    KVError,
+    MethodNotAllowed,
+    RouteNotFound,
+    body_of,
+)
+
+logger = Logger(service="kv-store")
+app = APIGatewayHttpResolver()
+app.include_router(routes.router)
+
+_EVERY_ANSWER = {
+    "KV-Engine": routes.STORE.engine,
+    "KV-Instance": routes.STORE.instance,
+    "Cache-Control": "no-store",
+}
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer one HTTP request.
+
+    Args:
+        event: The request in API Gateway's payload format 2.0, as HTTP APIs and function URLs send it.
+        context: Lambda's context object.
+
+    Returns:
+        The response in the same format; see the contract for what it holds.
+    """
+    answer = app.resolve(event, context)
+    answer["headers"].update(_EVERY_ANSWER)
+    return answer
+
+
+@app.exception_handler(KVError)
+def refuse(error: KVError) -> Response[str]:
+    return _answer(error)
+
+
+@app.not_found
+def no_route(_: NotFoundError) -> Response[str]:
+    if allow := routes.allowed_methods(app.current_event.path):
+        return _answer(MethodNotAllowed(f"this path takes {allow}", allow))
+    return _answer(RouteNotFound("there is no such path; GET /openapi.json lists those there are"))
+
+
+@app.exception_handler(Exception)
+def fail(_: Exception) -> Response[str]:
+    logger.exception("a defect of the handler")
+    return _answer(InternalError("the handler has a defect; its log tells which"))
+
+
+def _answer(error: KVError) -> Response[str]:
+    body = msgspec.json.encode(body_of(error)).decode()
+    return Response(error.status, "application/json", body, {**error.headers})

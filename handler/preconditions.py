@@ -1,0 +1,39 @@
+"""If-Match and If-None-Match, as in RFC 9110, sections 13.1.1 and 13.1.2."""
+
+import re
+
+from handler.errors import InvalidRequest
+from handler.store import ANY, Etags
+
+_ETAG = r'(?:W/)?"[^"]*"'
+_ETAGS = re.compile(rf"\s*{_ETAG}(?:\s*,\s*{_ETAG})*\s*")
+_STRONG = re.compile(r'(?:^|,)\s*"([^"]*)"')
+_STRONG_OR_WEAK = re.compile(r'"([^"]*)"')
+
+
+def if_match(text: str | None) -> Etags | None:
+    """Return the ETags that If-Match names; a weak one matches nothing, so it is left out.
+
+    Raises:
+        InvalidRequest: The field holds neither ``*`` nor ETags in double quotes.
+    """
+    return _etags("If-Match", text, _STRONG)
+
+
+def if_none_match(text: str | None) -> Etags | None:
+    """Return the ETags that If-None-Match names; a weak one matches too.
+
+    Raises:
+        InvalidRequest: The field holds neither ``*`` nor ETags in double quotes.
+    """
+    return _etags("If-None-Match", text, _STRONG_OR_WEAK)
+
+
+def _etags(field: str, text: str | None, wanted: re.Pattern[str]) -> Etags | None:
+    if text is None:
+        return None
+    if text.strip() == ANY:
+        return (ANY,)
+    if not _ETAGS.fullmatch(text):
+        raise InvalidRequest(f'{field} takes * or an ETag in double quotes, such as "abc-1"')
+    return tuple(wanted.findall(text))

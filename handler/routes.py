@@ -1,0 +1,207 @@
+"""The HTTP surface: each route parses its request, calls the store once, and responds."""
+
+import base64
+import re
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, unquote
+
+import msgspec
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from handler import batch, settings
+from handler.body import IncrBody, PutBody, SetBody, decode
+from handler.errors import InvalidKey, InvalidRequest
+from handler.keys import check_key
+from handler.model import Record, check_value
+from handler.preconditions import if_match, if_none_match
+from handler.store import ANY, open_store
+
+STORE = open_store(settings.load())
+
+router = APIGatewayHttpRouter()
+
+_encode = msgspec.json.Encoder().encode
+_set_body = msgspec.json.Decoder(SetBody)
+_put_body = msgspec.json.Decoder(PutBody)
+_incr_body = msgspec.json.Decoder(IncrBody)
+_batch_body = msgspec.json.Decoder(batch.BatchBody)
+
+# Base64 makes a body longer by a third, where escaping it inside the answer's own JSON can double it.
+_LONGEST_TEXT_BODY = 1024 * 1024
+
+_METHODS = {
+    "/keys": "GET, POST",
+    "/keys/…": "GET, PUT, DELETE",
+    "/subscriptions": "GET",
+    "/subscriptions/…": "PUT, DELETE",
+    "/changes": "GET",
+    "/counters/…": "POST",
+    "/batch": "POST",
+    "/status": "GET",
+}
+
+
+def allowed_methods(path: str) -> str | None:
+    """Return the methods that a path knows, as ``Allow`` lists them; None for an unknown path."""
+    collection, slash, _ = path[1:].partition("/")
+    return _METHODS.get(f"/{collection}/…" if slash else f"/{collection}")
+
+
+@router.post("/keys")
+def set_key() -> Response[Any]:
+    body = decode(_body(), _set_body)
+    record = STORE.set(
+        check_key(body.key), check_value(body.value), ttl=body.ttl, token=_idempotency_key()
+    )
+    location = "/keys/" + quote(record.key)
+    return _record(record, HTTPStatus.CREATED, Location=location)
+
+
+@router.get("/keys/(?s:.*)")
+def get_key() -> Response[Any]:
+    known = if_none_match(_header("if-none-match"))
+    record = STORE.get(_key())
+    if known and (ANY in known or record.etag in known):
+        return Response(HTTPStatus.NOT_MODIFIED, headers=_etag(record))
+    return _record(record)
+
+
+@router.put("/keys/(?s:.*)")
+def put_key() -> Response[Any]:
+    body = decode(_body(), _put_body)
+    record = STORE.put(
+        _key(),
+        check_value(body.value),
+        ttl=body.ttl,
+        if_match=if_match(_header("if-match")),
+        create=_flag("create"),
+        token=_idempotency_key(),
+    )
+    return _record(record, HTTPStatus.CREATED if record.version == 1 else HTTPStatus.OK)
+
+
+@router.delete("/keys/(?s:.*)")
+def delete_key() -> Response[Any]:
+    STORE.delete(_key(), if_match=if_match(_header("if-match")))
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+@router.get("/keys")
+def get_all() -> Response[Any]:
+    page = STORE.page(_query("prefix") or "", _limit(), _query("cursor") or None)
+    return _json({"items": page.items, "cursor": page.cursor})
+
+
+@router.put("/subscriptions/(?s:.*)")
+def subscribe() -> Response[Any]:
+    return _record(STORE.subscribe(_key()))
+
+
+@router.delete("/subscriptions/(?s:.*)")
+def unsubscribe() -> Response[Any]:
+    STORE.unsubscribe(_key())
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+@router.get("/subscriptions")
+def get_subscriptions() -> Response[Any]:
+    page = STORE.subscriptions(_limit(), _query("cursor") or None)
+    return _json({"keys": page.items, "cursor": page.cursor})
+
+
+@router.get("/changes")
+def get_changes() -> Response[Any]:
+    changes, cursor = STORE.changes(_query("since"), _limit())
+    return _json({"changes": changes, "cursor": cursor})
+
+
+@router.post("/counters/(?s:.*)")
+def increment() -> Response[Any]:
+    body = decode(_body() or "{}", _incr_body)
+    return _record(STORE.increment(_key(), body.by, token=_idempotency_key()))
+
+
+@router.post("/batch")
+def run_batch() -> Response[Any]:
+    return _json({"results": batch.run(decode(_body(), _batch_body), STORE)})
+
+
+@router.get("/status")
+def get_status() -> Response[Any]:
+    return _json(STORE.status())
+
+
+def _key() -> str:
+    """Return the key that the path names after its first segment.
+
+    Some gateways hand the path over decoded: since a key holds no ``%``, decoding it again changes
+    nothing.
+    """
+    encoded = router.current_event.path[1:].partition("/")[2]
+    try:
+        return check_key(unquote(encoded, errors="strict"))
+    except UnicodeDecodeError as error:
+        raise InvalidKey("a key is UTF-8, percent-encoded in the path; this one is not") from error
+
+
+def _body() -> str:
+    text = router.current_event.body or ""
+    if router.current_event.is_base64_encoded:
+        try:
+            return base64.b64decode(text).decode()
+        except UnicodeDecodeError as error:
+            raise InvalidRequest("the body is not UTF-8") from error
+    return text
+
+
+def _header(name: str) -> str | None:
+    # Powertools looks header fields up without regard to case: some gateways pass them as written.
+    return router.current_event.headers.get(name)
+
+
+def _query(name: str) -> str | None:
+    return (router.current_event.query_string_parameters or {}).get(name)
+
+
+def _limit() -> int:
+    text = _query("limit") or "100"
+    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= 1000:
+        raise InvalidRequest(f"limit is {text!r}: it must be a whole number from 1 to 1000")
+    return int(text)
+
+
+def _flag(name: str) -> bool:
+    text = _query(name)
+    if text not in (None, "true", "false"):
+        raise InvalidRequest(f"{name} is {text!r}: it must be true or false")
+    return text == "true"
+
+
+def _idempotency_key() -> str | None:
+    token = _header("idempotency-key")
+    if token is not None and not re.fullmatch("[ -~]{1,128}", token):
+        raise InvalidRequest("Idempotency-Key takes 1 to 128 printable ASCII characters")
+    return token
+
+
+def _record(
+    record: Record, status: HTTPStatus = HTTPStatus.OK, **headers: str
+) -> Response[Any]:
+    return _json(record, status, {**_etag(record), **headers})
+
+
+def _etag(record: Record) -> dict[str, str | list[str]]:
+    return {"ETag": f'"{record.etag}"'}
+
+
+def _json(
+    content: object,
+    status: HTTPStatus = HTTPStatus.OK,
+    headers: dict[str, str | list[str]] | None = None,
+) -> Response[Any]:
+    body = _encode(content)
+    # Powertools sends bytes as base64.
+    text_or_bytes = body if len(body) > _LONGEST_TEXT_BODY else body.decode()
+    return Response(status, "application/json", text_or_bytes, headers)

@@ -1,0 +1,367 @@
+"""The memory engine: records in a sorted dict, for as long as the process lives."""
+
+import re
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from sortedcontainers import SortedDict, SortedSet
+
+from handler import __version__
+from handler.cursor import Cursors
+from handler.errors import (
+    KeyExists,
+    KeyNotFound,
+    KVError,
+    NotACounter,
+    NotSubscribed,
+    StoreFull,
+    VersionMismatch,
+)
+from handler.model import (
+    Change,
+    Page,
+    Record,
+    Status,
+    expiry,
+    time_text,
+    utc_now,
+    weigh_in,
+)
+from handler.store import ANY, Etags
+from handler.store.feed import Feed
+
+if TYPE_CHECKING:
+    from handler.batch import Operation
+
+# Enough for the sweep to outrun the writes that make records expire, too little to be felt.
+_SWEPT_WITH_EACH_WRITE = 8
+_NULL = msgspec.Raw(b"null")
+_ZERO = msgspec.Raw(b"0")
+
+
+class _Before(NamedTuple):
+    """What a key held before an atomic batch touched it."""
+
+    key: str
+    record: Record | None
+    token: str | None
+
+
+class MemoryStore:
+    """Holds every record in this process.
+
+    Args:
+        max_bytes: What keys and values together may come to.
+        clock: Where the time comes from; read once for each operation.
+    """
+
+    engine = "memory"
+
+    def __init__(self, max_bytes: int, clock: Callable[[], datetime] = utc_now) -> None:
+        self.instance = secrets.token_hex(8)
+        self._clock = clock
+        self._started_at = time_text(clock())
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._writes = 0
+        self._records: SortedDict[str, Record] = SortedDict()
+        self._subscribed: SortedSet[str] = SortedSet()
+        self._expiries: SortedSet[tuple[str, str]] = SortedSet()
+        self._tokens: dict[str, str] = {}
+        self._feed = Feed(max_bytes)
+        self._cursors = Cursors(secrets.token_bytes(16))
+        self._journal: list[_Before] | None = None
+        self._unannounced: list[Change] = []
+
+    def set(
+        self, key: str, value: msgspec.Raw, *, ttl: int | None = None, token: str | None = None
+    ) -> Record:
+        now = self._clock()
+        record = self._find(key, now)
+        if record is None:
+            return self._write(None, key, value, expiry(now, ttl, None), now, token)
+        if self._repeats(key, token):
+            return record
+        raise KeyExists(f"{key!r} is there already; put changes it")
+
+    def get(self, key: str) -> Record:
+        return self._existing(key, self._clock())
+
+    def put(
+        self,
+        key: str,
+        value: msgspec.Raw,
+        *,
+        ttl: int | None | UnsetType = UNSET,
+        if_match: Etags | None = None,
+        create: bool = False,
+        token: str | None = None,
+    ) -> Record:
+        now = self._clock()
+        record = self._find(key, now)
+        if record is None and not create:
+            raise _not_found(key)
+        if record is not None and self._repeats(key, token):
+            return record
+        _check_match(key, record, if_match)
+        expires_at = expiry(now, ttl, record.expires_at if record else None)
+        return self._write(record, key, value, expires_at, now, token)
+
+    def increment(self, key: str, by: int, *, token: str | None = None) -> Record:
+        now = self._clock()
+        record = self._find(key, now)
+        if record is not None and self._repeats(key, token):
+            return record
+        number = _whole_number(key, record.value if record else _ZERO) + by
+        if not -(2**63) <= number < 2**63:
+            raise NotACounter(f"{key!r} would leave the range of 64-bit numbers")
+        value = msgspec.Raw(b"%d" % number)
+        return self._write(record, key, value, record.expires_at if record else None, now, token)
+
+    def delete(self, key: str, *, if_match: Etags | None = None) -> None:
+        now = self._clock()
+        record = self._existing(key, now)
+        _check_match(key, record, if_match)
+        self._replace(key, None)
+        if record.subscribed:
+            at = time_text(now)
+            # An ETag of its own, so that nobody takes it for the put before it come twice.
+            self._announce(Change(key, "del", record.version, self._new_etag(), _NULL, at))
+
+    def page(self, prefix: str, limit: int, cursor: str | None) -> Page[Record]:
+        listing = f"keys {prefix}"
+        after = None if cursor is None else self._cursors.open(listing, cursor)
+        now = time_text(self._clock())
+        records = (self._records[key] for key in self._keys(self._records, prefix, after))
+        found = list(islice((record for record in records if not record.expired(now)), limit + 1))
+        items = found[: min(weigh_in(found), limit)]
+        return Page(items, self._next(listing, items[-1].key if len(items) < len(found) else None))
+
+    def subscribe(self, key: str) -> Record:
+        return self._flag(self._existing(key, self._clock()), subscribed=True)
+
+    def unsubscribe(self, key: str) -> None:
+        record = self._existing(key, self._clock())
+        if not record.subscribed:
+            raise NotSubscribed(f"{key!r} is not subscribed to")
+        self._flag(record, subscribed=False)
+
+    def subscriptions(self, limit: int, cursor: str | None) -> Page[str]:
+        listing = "subscriptions"
+        after = None if cursor is None else self._cursors.open(listing, cursor)
+        now = time_text(self._clock())
+        keys = self._keys(self._subscribed, "", after)
+        found = list(
+            islice((key for key in keys if not self._records[key].expired(now)), limit + 1)
+        )
+        items = found[:limit]
+        return Page(items, self._next(listing, items[-1] if len(items) < len(found) else None))
+
+    def changes(self, since: str | None, limit: int) -> tuple[list[Change], str]:
+        listing = "changes"
+        if since is None:
+            return [], self._cursors.seal(listing, str(self._feed.position))
+        position = int(self._cursors.open(listing, since))
+        newer = self._feed.since(position)[:limit]
+        newer = newer[: weigh_in([change for _, change in newer])]
+        if newer:
+            position = newer[-1][0]
+        return [change for _, change in newer], self._cursors.seal(listing, str(position))
+
+    def batch(
+        self, operations: "Sequence[Operation]", *, atomic: bool
+    ) -> "list[Record | None | KVError]":
+        if not atomic:
+            return [self._attempt(operation) for operation in operations]
+        results: list[Record | None | KVError] = []
+        try:
+            with self._all_or_nothing():
+                results.extend(operation.run(self) for operation in operations)
+        except KVError as error:
+            results.append(error)
+        return results
+
+    def status(self) -> Status:
+        self._sweep(time_text(self._clock()), len(self._expiries))
+        return Status(
+            engine=self.engine,
+            instance=self.instance,
+            started_at=self._started_at,
+            version=__version__,
+            keys=len(self._records),
+            bytes=self._bytes,
+            max_bytes=self._max_bytes,
+            subscriptions=len(self._subscribed),
+            topic=None,
+        )
+
+    def _attempt(self, operation: "Operation") -> "Record | None | KVError":
+        try:
+            return operation.run(self)
+        except KVError as error:
+            return error
+
+    def _find(self, key: str, now: datetime) -> Record | None:
+        """Return the record, if it is there and has not expired; drop it if it has."""
+        record = self._records.get(key)
+        if record is not None and record.expired(time_text(now)):
+            self._replace(key, None)
+            return None
+        return record
+
+    def _existing(self, key: str, now: datetime) -> Record:
+        record = self._find(key, now)
+        if record is None:
+            raise _not_found(key)
+        return record
+
+    def _repeats(self, key: str, token: str | None) -> bool:
+        """Tell whether the record's last write carried this token."""
+        return token is not None and self._tokens.get(key) == token
+
+    def _write(
+        self,
+        old: Record | None,
+        key: str,
+        value: msgspec.Raw,
+        expires_at: str | None,
+        now: datetime,
+        token: str | None,
+    ) -> Record:
+        at = time_text(now)
+        record = Record(
+            key=key,
+            value=value,
+            version=old.version + 1 if old else 1,
+            etag=self._new_etag(),
+            created_at=old.created_at if old else at,
+            updated_at=at,
+            expires_at=expires_at,
+            subscribed=old is not None and old.subscribed,
+        )
+        self._sweep(at, _SWEPT_WITH_EACH_WRITE)
+        self._make_room(record.size - (old.size if old else 0), at)
+        self._replace(key, record, token)
+        if record.subscribed:
+            self._announce(Change(key, "put", record.version, record.etag, value, at))
+        return record
+
+    def _new_etag(self) -> str:
+        """Return an ETag that no write had, in this instance or another."""
+        self._writes += 1
+        return f"{self.instance}-{self._writes:x}"
+
+    def _make_room(self, growth: int, now: str) -> None:
+        if growth > 0 and self._bytes + growth > self._max_bytes:
+            self._sweep(now, len(self._expiries))
+            if self._bytes + growth > self._max_bytes:
+                raise StoreFull(
+                    f"the store holds {self._bytes} of {self._max_bytes} bytes, and this write "
+                    f"needs {growth} more; delete something, or raise KV_MAX_BYTES"
+                )
+
+    def _sweep(self, now: str, at_most: int) -> None:
+        """Drop records that have expired, the earliest first."""
+        for _ in range(at_most):
+            if not self._expiries or self._expiries[0][0] > now:
+                return
+            self._replace(self._expiries[0][1], None)
+
+    def _flag(self, record: Record, *, subscribed: bool) -> Record:
+        flagged = msgspec.structs.replace(record, subscribed=subscribed)
+        self._replace(record.key, flagged, self._tokens.get(record.key))
+        return flagged
+
+    def _replace(self, key: str, record: Record | None, token: str | None = None) -> None:
+        """Put a record in the place of the key's old one, or drop that: every write ends here."""
+        old = self._records.get(key)
+        if self._journal is not None:
+            self._journal.append(_Before(key, old, self._tokens.get(key)))
+        if record is not None:
+            self._records[key] = record
+        elif old is not None:
+            del self._records[key]
+        if token is not None:
+            self._tokens[key] = token
+        else:
+            self._tokens.pop(key, None)
+        self._reindex(key, old, record)
+
+    def _reindex(self, key: str, old: Record | None, new: Record | None) -> None:
+        self._bytes += (new.size if new else 0) - (old.size if old else 0)
+        was_subscribed = old is not None and old.subscribed
+        is_subscribed = new is not None and new.subscribed
+        if is_subscribed and not was_subscribed:
+            self._subscribed.add(key)
+        elif was_subscribed and not is_subscribed:
+            self._subscribed.remove(key)
+        expired_at = old.expires_at if old else None
+        expires_at = new.expires_at if new else None
+        if expires_at != expired_at:
+            if expired_at is not None:
+                self._expiries.remove((expired_at, key))
+            if expires_at is not None:
+                self._expiries.add((expires_at, key))
+
+    def _announce(self, change: Change) -> None:
+        if self._journal is not None:
+            self._unannounced.append(change)
+        else:
+            self._feed.add(change)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Undo what was written and forget what was to be announced, if the block fails."""
+        journal = self._journal = []
+        self._unannounced = []
+        try:
+            yield
+        except BaseException:
+            self._journal = None
+            for before in reversed(journal):
+                self._replace(*before)
+            raise
+        self._journal = None
+        for change in self._unannounced:
+            self._announce(change)
+
+    @staticmethod
+    def _keys(index: SortedDict | SortedSet, prefix: str, after: str | None) -> Iterator[str]:
+        """Yield the keys that begin with ``prefix`` and come after ``after``, in order.
+
+        Python orders text by code points, which is the order of its UTF-8 bytes.
+        """
+        start = index.irange(prefix) if after is None else index.irange(after, inclusive=(False, False))
+        for key in start:
+            if not key.startswith(prefix):
+                return
+            yield key
+
+    def _next(self, listing: str, last_key: str | None) -> str | None:
+        return None if last_key is None else self._cursors.seal(listing, last_key)
+
+
+def _not_found(key: str) -> KeyNotFound:
+    return KeyNotFound(f"there is no key {key!r}")
+
+
+def _check_match(key: str, record: Record | None, if_match: Etags | None) -> None:
+    if if_match is None:
+        return
+    if record is None:
+        raise VersionMismatch(f"If-Match names a state of {key!r}, which is not there")
+    if ANY not in if_match and record.etag not in if_match:
+        raise VersionMismatch(f"{key!r} is at version {record.version}, another than If-Match names")
+
+
+def _whole_number(key: str, value: msgspec.Raw) -> int:
+    text = bytes(value)
+    if not re.fullmatch(rb"-?[0-9]{1,19}", text):
+        raise NotACounter(f"the value of {key!r} is not a whole number of 64 bits")
+    return int(text)
