@@ -1,8 +1,9 @@
 """JSON as text: where each value of it begins and ends, however deep it nests.
 
 msgspec and the standard library stop at Python's recursion limit, and msgspec refuses an escaped
-lone surrogate, which the grammar of RFC 8259 allows. Here a value is passed over token by token,
-without recursion, so its text can be cut out unchanged.
+lone surrogate, which the grammar of RFC 8259 allows. Here a value is only passed over, so that its
+text can be cut out unchanged: by the standard library's scanner, and where that gives up, token by
+token.
 """
 
 import json
@@ -16,6 +17,16 @@ _SCALAR = re.compile(
     rf"{_STRING}|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null"
 )
 _CLOSING = {"[": "]", "{": "}"}
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+# Numbers stay text: as int, one of more than 4300 digits would be refused.
+_passing_over = json.JSONDecoder(
+    parse_int=str, parse_float=str, parse_constant=_refuse_constant
+).raw_decode
 
 
 class MalformedJSON(ValueError):
@@ -80,6 +91,17 @@ def _parts(text: str, opening: str) -> Iterator[tuple[str, str]]:
 
 def _value_end(text: str, at: int) -> int:
     """Return where the value that begins at ``at`` ends."""
+    try:
+        return _passing_over(text, at)[1]
+    except RecursionError:
+        return _deep_value_end(text, at)
+    except json.JSONDecodeError as error:
+        raise MalformedJSON(error.pos) from error
+    except ValueError as error:
+        raise MalformedJSON(at) from error
+
+
+def _deep_value_end(text: str, at: int) -> int:
     open_brackets: list[str] = []
     while True:
         bracket = text[at : at + 1]

@@ -1,0 +1,258 @@
+"""KVClient: the store's verbs as methods, and the store as a mapping."""
+
+import json
+import secrets
+from collections.abc import Iterator, MutableMapping
+from typing import Any, Literal, Self
+from urllib.parse import quote
+
+from handler import jsontext
+from handler.keys import check_key
+from kv_client.connection import Connection
+from kv_client.endpoints import open_endpoint
+from kv_client.errors import InvalidKey, KeyNotFound, NotSubscribed
+from kv_client.records import Change, Record
+
+DEFAULT_TIMEOUT = 30.0
+DEFAULT_RETRIES = 5
+_PAGE = "1000"
+
+
+class JSON(str):
+    """Text that is JSON already, to be stored as it stands: ``kv.set("price", JSON("1.10"))``."""
+
+    __slots__ = ()
+
+
+class KVClient(MutableMapping[str, Any]):
+    """A store, reached through an endpoint.
+
+    As a mapping it holds the values as Python has them: ``kv["name"] = "ashish"`` makes or changes
+    a record, ``del kv["name"]`` deletes it, iteration goes over the keys page by page in key order.
+
+    Args:
+        endpoint: The store's URL; see the README for its kinds.
+        timeout: Seconds that one request may take, its retries included.
+        retries: How often a request is sent again where that is safe.
+
+    Raises:
+        EndpointError: The endpoint's URL is none.
+
+    Every method that asks the store raises the contract's errors, by their names, from
+    ``kv_client.errors``; OutOfReach where no store answered, AccessDenied where credentials are
+    missing or not enough.
+    """
+
+    def __init__(
+        self,
+        endpoint: str = "http://127.0.0.1:3000",
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        retries: int = DEFAULT_RETRIES,
+    ) -> None:
+        self.connection = Connection(open_endpoint(endpoint), timeout, retries)
+
+    def set(self, key: str, value: Any, *, ttl: int | None = None) -> Record:
+        """Make a record.
+
+        Args:
+            key: The key; see the contract for what it may hold.
+            value: Anything that ``json.dumps`` takes, or JSON for text that is JSON already.
+            ttl: Seconds to live; None for ever.
+
+        Raises:
+            KeyExists: The key is there.
+        """
+        body = _body(key=json_text(check_key(key)), value=json_text(value), ttl=json_text(ttl))
+        return self._record("POST", "/keys", headers=_once(), body=body)
+
+    def get(self, key: str) -> Record:  # type: ignore[override]  # the verb, not the mapping's
+        """Return a record.
+
+        Raises:
+            KeyNotFound: The key is not there. It is a KeyError too.
+        """
+        return self._record("GET", _path("keys", key))
+
+    def put(
+        self,
+        key: str,
+        value: Any,
+        *,
+        ttl: int | Literal["keep"] | None = "keep",
+        create: bool = False,
+        if_match: str | None = None,
+    ) -> Record:
+        """Change a record's value.
+
+        Args:
+            key: The key.
+            value: As in set.
+            ttl: Seconds to live from now on; None for ever; by default the expiry stays as it is.
+            create: Make the record where it is not there.
+            if_match: The etag that the record must still have, or ``*`` for any.
+
+        Raises:
+            KeyNotFound: The key is not there, and ``create`` is not asked for.
+            VersionMismatch: The record has another etag.
+        """
+        fields = {"value": json_text(value)}
+        if ttl != "keep":
+            fields["ttl"] = json_text(ttl)
+        return self._record(
+            "PUT",
+            _path("keys", key),
+            query={"create": "true"} if create else None,
+            headers={**_once(), **_if_match(if_match)},
+            body=_body(**fields),
+        )
+
+    def delete(self, key: str, *, if_match: str | None = None) -> None:
+        """Delete a record.
+
+        Raises:
+            KeyNotFound: The key is not there.
+            VersionMismatch: The record has another etag than ``if_match``.
+        """
+        self.connection.send(
+            "DELETE", _path("keys", key), headers=_if_match(if_match), done_if=KeyNotFound
+        )
+
+    def getall(self, prefix: str = "") -> Iterator[Record]:
+        """Yield the records whose keys begin with ``prefix``, page by page in key order."""
+        for item in self._pages("/keys", "items", {"prefix": prefix} if prefix else {}):
+            yield Record.parse(item)
+
+    def subs(self, key: str) -> Record:
+        """Subscribe to a key: its changes are reported from now on.
+
+        Raises:
+            KeyNotFound: The key is not there.
+        """
+        return self._record("PUT", _path("subscriptions", key))
+
+    def unsubs(self, key: str) -> None:
+        """End the subscription to a key.
+
+        Raises:
+            KeyNotFound: The key is not there.
+            NotSubscribed: Nobody subscribed to it.
+        """
+        self.connection.send("DELETE", _path("subscriptions", key), done_if=NotSubscribed)
+
+    def suball(self) -> Iterator[str]:
+        """Yield the subscribed keys, page by page in key order."""
+        for item in self._pages("/subscriptions", "keys", {}):
+            yield json.loads(item)
+
+    def incr(self, key: str, by: int = 1) -> Record:
+        """Add to a whole number; a key that is not there starts at 0.
+
+        Raises:
+            NotACounter: The value is not a whole number, or would leave 64 bits.
+        """
+        body = _body(by=json_text(by))
+        return self._record("POST", _path("counters", key), headers=_once(), body=body)
+
+    def changes(self, since: str | None = None) -> tuple[list[Change], str]:
+        """Return the changes of subscribed keys after a cursor, oldest first, and the next cursor.
+
+        Args:
+            since: A cursor from an earlier call; None for the cursor of now, and no changes.
+
+        Raises:
+            InvalidCursor: It is too old, or another instance's: changes may have been missed.
+        """
+        query = {"limit": _PAGE, **({} if since is None else {"since": since})}
+        parts = jsontext.members(self.connection.send("GET", "/changes", query=query).text)
+        changes = [Change.parse(text) for text in jsontext.elements(parts["changes"])]
+        return changes, json.loads(parts["cursor"])
+
+    def status(self) -> dict[str, Any]:
+        """Return what the store says of itself; see the contract's ``status``."""
+        status: dict[str, Any] = json.loads(self.connection.send("GET", "/status").text)
+        return status
+
+    def close(self) -> None:
+        """Close the connections to the endpoint."""
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __getitem__(self, key: str) -> Any:
+        return self.get(key).value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.put(key, value, create=True)
+
+    def __delitem__(self, key: str) -> None:
+        self.delete(key)
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            return isinstance(key, str) and bool(self.get(key))
+        except (KeyNotFound, InvalidKey):
+            return False
+
+    def __iter__(self) -> Iterator[str]:
+        return (record.key for record in self.getall())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._pages("/keys", "items", {}))
+
+    def _record(self, method: str, path: str, **request: Any) -> Record:
+        return Record.parse(self.connection.send(method, path, **request).text)
+
+    def _pages(self, path: str, items: str, query: dict[str, str]) -> Iterator[str]:
+        """Yield the JSON text of each item of a listing."""
+        cursor: str | None = ""
+        while cursor is not None:
+            page = {**query, "limit": _PAGE, **({"cursor": cursor} if cursor else {})}
+            parts = jsontext.members(self.connection.send("GET", path, query=page).text)
+            yield from jsontext.elements(parts[items])
+            cursor = json.loads(parts["cursor"])
+
+
+def json_text(value: Any) -> str:
+    """Return the JSON text of a value.
+
+    Raises:
+        TypeError: It is nothing that JSON knows.
+        ValueError: It is NaN or infinite.
+    """
+    if isinstance(value, JSON):
+        return str(value)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    # A lone surrogate has no UTF-8, but an escape.
+    return text if text.isascii() or _is_utf8(text) else json.dumps(value, allow_nan=False)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _body(**fields: str) -> str:
+    return "{" + ",".join(f'"{name}":{text}' for name, text in fields.items()) + "}"
+
+
+def _path(collection: str, key: str) -> str:
+    return f"/{collection}/{quote(check_key(key))}"
+
+
+def _once() -> dict[str, str]:
+    """Return the header that lets the store recognise a retry."""
+    return {"Idempotency-Key": secrets.token_urlsafe(16)}
+
+
+def _if_match(etag: str | None) -> dict[str, str]:
+    if etag is None:
+        return {}
+    return {"If-Match": etag if etag == "*" or etag.startswith('"') else f'"{etag}"'}

@@ -1,0 +1,94 @@
+"""Where an endpoint comes from, and what kv-client keeps between two commands."""
+
+import os
+from collections.abc import Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
+from pathlib import Path
+
+from platformdirs import user_config_path, user_state_path
+
+from kv_client.errors import EndpointError
+
+DEFAULT_ENDPOINT = "http://127.0.0.1:3000"
+_APPLICATION = "kv-client"
+
+
+def config_file() -> Path:
+    """Return the INI file that holds the profiles, a section each."""
+    return user_config_path(_APPLICATION, appauthor=False) / "config.ini"
+
+
+def state_folder() -> Path:
+    """Return the folder for locks, the shell's history and what was last seen; it is made here."""
+    folder = user_state_path(_APPLICATION, appauthor=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def find_endpoint(
+    option: str | None, profile: str | None, environment: Mapping[str, str] = os.environ
+) -> str:
+    """Return the endpoint's URL: the option, else ``KV_ENDPOINT``, else the profile's, else the default.
+
+    Raises:
+        EndpointError: There is no such profile, or it names no endpoint.
+    """
+    if option:
+        return option
+    if from_environment := environment.get("KV_ENDPOINT"):
+        return from_environment
+    if profile:
+        return profile_endpoint(profile)
+    return DEFAULT_ENDPOINT
+
+
+def profile_endpoint(profile: str) -> str:
+    """Return a profile's endpoint.
+
+    Raises:
+        EndpointError: There is no such profile, or it names no endpoint.
+    """
+    endpoint = profiles().get(profile)
+    if not endpoint:
+        raise EndpointError(
+            f"there is no endpoint for profile {profile!r} in {config_file()}; "
+            f"kv-client config set {profile} endpoint URL makes one"
+        )
+    return endpoint
+
+
+def profiles() -> dict[str, str]:
+    """Return the profiles' names, each with its endpoint.
+
+    Raises:
+        EndpointError: The file is not an INI file.
+    """
+    parser = _read()
+    return {name: parser[name].get("endpoint", "") for name in parser.sections()}
+
+
+def set_endpoint(profile: str, endpoint: str) -> None:
+    """Keep an endpoint under a profile's name.
+
+    Raises:
+        EndpointError: The file that is there is not an INI file.
+    """
+    parser = _read()
+    if not parser.has_section(profile):
+        parser.add_section(profile)
+    parser[profile]["endpoint"] = endpoint
+    file = config_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", encoding="utf-8") as stream:
+        parser.write(stream)
+
+
+def _read() -> ConfigParser:
+    # Without interpolation: a URL may hold a percent sign.
+    parser = ConfigParser(interpolation=None)
+    try:
+        parser.read(config_file(), encoding="utf-8")
+    except (ConfigParserError, UnicodeDecodeError) as error:
+        raise EndpointError(f"{config_file()} is not an INI file: {error}") from error
+    return parser

@@ -1,0 +1,201 @@
+"""Sends requests to an endpoint: with retries where they are safe, and errors as exceptions."""
+
+import json
+import random
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+import requests
+from urllib3.exceptions import NewConnectionError
+
+from kv_client.endpoints import Endpoint
+from kv_client.errors import (
+    AccessDenied,
+    BatchFailed,
+    EngineUnavailable,
+    KVError,
+    MethodNotAllowed,
+    OutOfReach,
+    named,
+)
+
+_FIRST_WAIT = 0.05
+_LONGEST_WAIT = 5.0
+_WORTH_ANOTHER_TRY = (
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
+
+
+class Answer(NamedTuple):
+    """A success.
+
+    Attributes:
+        status: The HTTP status.
+        text: The body; empty where there is none.
+    """
+
+    status: int
+    text: str
+
+
+class Connection:
+    """Sends requests to one endpoint.
+
+    Args:
+        endpoint: Where they go.
+        timeout: Seconds that one request may take, its retries included.
+        retries: How often a request is sent again.
+
+    Attributes:
+        instance: The memory engine's instance that answered last; empty until then.
+    """
+
+    def __init__(self, endpoint: Endpoint, timeout: float, retries: int) -> None:
+        self.endpoint = endpoint
+        self.timeout = timeout
+        self.retries = retries
+        self.instance = ""
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: str | None = None,
+        repeatable: bool = True,
+        done_if: type[KVError] | None = None,
+    ) -> Answer:
+        """Send a request and return what it answered.
+
+        Args:
+            method: The HTTP method.
+            path: The path, percent-encoded.
+            query: Parameters, not encoded.
+            headers: Header fields beside the usual ones.
+            body: JSON text.
+            repeatable: Whether the request may be sent again when nobody knows if it was carried out.
+            done_if: The error that, met by a retry, tells that an earlier try was carried out.
+
+        Raises:
+            KVError: What the store, or something on the way to it, answered in place of a success.
+        """
+        url = self.endpoint.base + path
+        if query:
+            url += "?" + urlencode(query, quote_via=quote)
+        request = requests.Request(method, url, headers=dict(headers or {}))
+        if body is not None:
+            request.headers["Content-Type"] = "application/json"
+            request.data = body.encode()
+        deadline = time.monotonic() + self.timeout
+        for attempt in range(self.retries + 1):
+            error: KVError
+            try:
+                response = self._exchange(request, deadline)
+            except requests.RequestException as failure:
+                error = self._out_of_reach(failure)
+                again = repeatable or _never_sent(failure)
+                wait = 0.0
+            else:
+                self.instance = response.headers.get("KV-Instance") or self.instance
+                if response.ok or response.status_code == HTTPStatus.NOT_MODIFIED:
+                    return Answer(response.status_code, response.text)
+                error = self._error(response)
+                if attempt and done_if and isinstance(error, done_if):
+                    return Answer(HTTPStatus.NO_CONTENT, "")
+                again = response.status_code in _WORTH_ANOTHER_TRY and (
+                    repeatable or response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+                )
+                wait = _retry_after(response)
+            wait = max(wait, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt) * random.uniform(0.5, 1))
+            if not again or attempt == self.retries or time.monotonic() + wait >= deadline:
+                raise error
+            time.sleep(wait)
+        raise AssertionError
+
+    def close(self) -> None:
+        self.endpoint.session.close()
+
+    def _exchange(self, request: requests.Request, deadline: float) -> requests.Response:
+        session = self.endpoint.session
+        prepared = session.prepare_request(request)
+        settings = session.merge_environment_settings(prepared.url, {}, None, None, None)
+        # No redirect is followed: neither credentials nor a write belong to another host.
+        response = session.send(
+            prepared,
+            timeout=max(0.001, deadline - time.monotonic()),
+            allow_redirects=False,
+            **settings,
+        )
+        response.encoding = "utf-8"
+        return response
+
+    def _out_of_reach(self, failure: requests.RequestException) -> OutOfReach:
+        where = self.endpoint.url
+        if isinstance(failure, requests.Timeout):
+            return OutOfReach(f"{where} did not answer in time")
+        hint = "; kv-client serve starts a store" if where.startswith("http://127.0.0.1:") else ""
+        return OutOfReach(f"{where} is out of reach: {_cause(failure)}{hint}")
+
+    def _error(self, response: requests.Response) -> KVError:
+        try:
+            content = json.loads(response.text)
+        except ValueError:
+            content = None
+        message = content.get("message") if isinstance(content, dict) else None
+        if isinstance(content, dict) and (error := named(str(content.get("error")))):
+            return _restored(error, str(message), content, response)
+        return self._foreign_error(response, message)
+
+    def _foreign_error(self, response: requests.Response, message: Any) -> KVError:
+        """Return the error for an answer that is not a kv-store's own."""
+        status = response.status_code
+        what = f"{self.endpoint.url} answered {status} {response.reason or ''}".rstrip()
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return AccessDenied(f"{what}: {message or 'the credentials do not allow it'}")
+        if location := response.headers.get("Location"):
+            return OutOfReach(f"{what}, to {location}: if that is the store, make it the endpoint")
+        return OutOfReach(f"{what}: {message or 'is it a kv-store?'}")
+
+
+def _restored(
+    error: type[KVError], message: str, content: dict[str, Any], response: requests.Response
+) -> KVError:
+    if error is BatchFailed:
+        return BatchFailed(message, content.get("results"))
+    if error is MethodNotAllowed:
+        return MethodNotAllowed(message, response.headers.get("Allow", ""))
+    if error is EngineUnavailable:
+        return EngineUnavailable(message, int(_retry_after(response)))
+    return error(message)
+
+
+def _never_sent(failure: requests.RequestException) -> bool:
+    reason = getattr(failure.args[0], "reason", None) if failure.args else None
+    return isinstance(reason, NewConnectionError)
+
+
+def _retry_after(response: requests.Response) -> float:
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else 0.0
+
+
+def _cause(failure: BaseException) -> str:
+    """Return the words of the operating system, out of the exceptions around them."""
+    seen: BaseException | None = failure
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.strerror:
+            return seen.strerror
+        reason = getattr(seen.args[0], "reason", None) if seen.args else None
+        seen = seen.__cause__ or seen.__context__ or (
+            reason if isinstance(reason, BaseException) else None
+        )
+    return "no connection"

@@ -1,0 +1,213 @@
+"""Endpoint URLs: each becomes one requests.Session, whatever carries the requests behind it."""
+
+import io
+import json
+import threading
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+
+from handler import __version__
+from handler.errors import body_of
+from kv_client import config
+from kv_client.errors import (
+    EndpointError,
+    HandlerFailed,
+    HandlerTimeout,
+    KVError,
+    RequestTooLarge,
+)
+from kv_client.events import HTTPResponse, event_of, response_of
+
+# What Lambda takes in one invocation: "6 MB", https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MAX_EVENT_BYTES = 6 * 1024 * 1024
+
+Timeout = float | tuple[float | None, float | None] | None
+
+_SCHEMES = "http://…, https://…, rie://HOST:PORT or local://"
+
+
+class Endpoint(NamedTuple):
+    """A way to the store.
+
+    Attributes:
+        url: The endpoint as it was named.
+        base: What a request's path is appended to.
+        session: What sends the requests.
+        serial: Whether it takes one request at a time.
+    """
+
+    url: str
+    base: str
+    session: requests.Session
+    serial: bool
+
+
+def open_endpoint(url: str) -> Endpoint:
+    """Open the endpoint that a URL names.
+
+    Raises:
+        EndpointError: There is no such kind of endpoint, or its URL is not complete.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise EndpointError(f"endpoint {url!r} is not a URL: {error}") from error
+    if parts.query or parts.fragment or parts.username is not None:
+        raise EndpointError(f"endpoint {url!r} is more than scheme, host, port and path")
+    base = url.rstrip("/")
+    session = _session()
+    match parts.scheme, parts.hostname:
+        case "http" | "https", str():
+            return Endpoint(url, base, session, serial=False)
+        case "rie", str() as host if port and parts.path in ("", "/"):
+            session.mount("rie://", EmulatorAdapter(host, port))
+            return Endpoint(url, base, session, serial=True)
+        case "local", None if parts.path in ("", "/"):
+            session.mount("local://", LocalAdapter())
+            return Endpoint(url, "local://handler", session, serial=True)
+    raise EndpointError(f"endpoint {url!r} is none of {_SCHEMES}")
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.headers["User-Agent"] = f"kv-client/{__version__}"
+    # Without an authentication of its own, requests would send the credentials of a .netrc.
+    session.auth = _unsigned
+    return session
+
+
+def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+class FunctionAdapter(BaseAdapter):
+    """Carries requests to a function as events; how it is invoked is the subclass's to say."""
+
+    @abstractmethod
+    def invoke(self, event: dict[str, Any], timeout: Timeout) -> Any:
+        """Return the function's result for an event.
+
+        Raises:
+            KVError: The function did not answer; the error says what a gateway would.
+        """
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: ARG002, FBT001, FBT002 (the form is that of requests' adapters)
+        timeout: Timeout = None,
+        verify: bool | str = True,  # noqa: ARG002, FBT001, FBT002
+        cert: Any = None,  # noqa: ARG002
+        proxies: Mapping[str, str] | None = None,  # noqa: ARG002
+    ) -> requests.Response:
+        target = "/" + (request.url or "").partition("://")[2].partition("/")[2]
+        body = request.body or b""
+        data = body.encode() if isinstance(body, str) else body
+        try:
+            event = event_of(request.method or "GET", target, request.headers, data)
+            answer = response_of(self.invoke(event, timeout))
+        except KVError as error:
+            answer = error_response(error)
+        return _requests_response(request, answer)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+class LocalAdapter(FunctionAdapter):
+    """Calls the handler in this very process, one request at a time as Lambda does.
+
+    Raises:
+        EndpointError: The environment tells the handler to run in a way that it can't.
+    """
+
+    _one_at_a_time = threading.Lock()
+
+    def __init__(self) -> None:
+        super().__init__()
+        from handler.settings import SettingsError
+
+        try:
+            from handler.app import lambda_handler
+        except SettingsError as error:
+            raise EndpointError(str(error)) from error
+        self._handler = lambda_handler
+
+    def invoke(self, event: dict[str, Any], timeout: Timeout) -> Any:  # noqa: ARG002
+        _sized(event)
+        with self._one_at_a_time:
+            return self._handler(event, None)
+
+
+class EmulatorAdapter(FunctionAdapter):
+    """Calls a function under Lambda's Runtime Interface Emulator.
+
+    A second request while one runs crashes the emulator, and what the function held is gone. So
+    whoever calls it from this machine holds a lock meanwhile.
+
+    Args:
+        host: Where the emulator listens.
+        port: And its port.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__()
+        from filelock import FileLock
+
+        self._url = f"http://{host}:{port}/2015-03-31/functions/function/invocations"
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._lock = FileLock(config.state_folder() / f"rie-{host.replace(':', '-')}-{port}.lock")
+
+    def invoke(self, event: dict[str, Any], timeout: Timeout) -> Any:
+        data = _sized(event)
+        with self._lock:
+            response = self._session.post(self._url, data=data, timeout=timeout)
+        # The emulator answers what went wrong in the function with 200 and a text.
+        if response.text.startswith("Task timed out"):
+            raise HandlerTimeout("the function took longer than its timeout")
+        if response.status_code != requests.codes.ok:
+            raise HandlerFailed("the function ended before it answered; its log tells more")
+        try:
+            return response.json()
+        except requests.JSONDecodeError as error:
+            raise HandlerFailed("the emulator answered something other than JSON") from error
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def error_response(error: KVError) -> HTTPResponse:
+    """Return the contract's answer for an error met on the way to the handler."""
+    body = json.dumps(body_of(error)).encode()
+    return HTTPResponse(error.status, {"Content-Type": "application/json", **error.headers}, body)
+
+
+def _sized(event: dict[str, Any]) -> bytes:
+    """Return the event as JSON. Raises RequestTooLarge where Lambda would not take it."""
+    text = json.dumps(event, ensure_ascii=False).encode()
+    if len(text) > MAX_EVENT_BYTES:
+        raise RequestTooLarge(
+            f"the request is {len(text)} bytes as an event; Lambda carries {MAX_EVENT_BYTES}"
+        )
+    return text
+
+
+def _requests_response(
+    request: requests.PreparedRequest, answer: HTTPResponse
+) -> requests.Response:
+    response = requests.Response()
+    response.request = request
+    response.url = request.url or ""
+    response.status_code = answer.status
+    response.headers = CaseInsensitiveDict(answer.headers)
+    response.encoding = "utf-8"
+    response.raw = io.BytesIO(answer.body)
+    return response

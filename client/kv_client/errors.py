@@ -1,0 +1,76 @@
+"""What can go wrong for a caller: the contract's errors, and those of the way to the store."""
+
+from http import HTTPStatus
+
+from handler import errors
+from handler.errors import (
+    BatchFailed,
+    EngineUnavailable,
+    HandlerFailed,
+    HandlerTimeout,
+    InternalError,
+    InvalidCursor,
+    InvalidKey,
+    InvalidRequest,
+    KeyExists,
+    KeyNotFound,
+    KVError,
+    MethodNotAllowed,
+    NotACounter,
+    NotSubscribed,
+    RequestTooLarge,
+    ResponseTooLarge,
+    RouteNotFound,
+    StoreFull,
+    ValueTooLarge,
+    VersionMismatch,
+)
+
+__all__ = [
+    "AccessDenied",
+    "BatchFailed",
+    "EndpointError",
+    "EngineUnavailable",
+    "HandlerFailed",
+    "HandlerTimeout",
+    "InternalError",
+    "InvalidCursor",
+    "InvalidKey",
+    "InvalidRequest",
+    "KVError",
+    "KeyExists",
+    "KeyNotFound",
+    "MethodNotAllowed",
+    "NotACounter",
+    "NotSubscribed",
+    "OutOfReach",
+    "RequestTooLarge",
+    "ResponseTooLarge",
+    "RouteNotFound",
+    "StoreFull",
+    "ValueTooLarge",
+    "VersionMismatch",
+    "named",
+]
+
+
+class OutOfReach(KVError):
+    """No store answered: no connection, too late, or something else answered in its place."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class AccessDenied(KVError):
+    """There are no credentials, or they do not allow the request."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
+class EndpointError(Exception):
+    """An endpoint's URL, or a setting that leads to one, is wrong; the message says what is right."""
+
+
+def named(name: str) -> type[KVError] | None:
+    """Return the contract's error of that name."""
+    found = getattr(errors, name, None)
+    return found if isinstance(found, type) and issubclass(found, KVError) else None
