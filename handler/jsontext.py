@@ -66,6 +66,15 @@ def check(text: str) -> str:
     return text[start:end]
 
 
+def is_utf8(text: str) -> bool:
+    """Tell whether UTF-8 has the text: all of it but lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _parts(text: str, opening: str) -> Iterator[tuple[str, str]]:
     """Yield the name (empty in an array) and the text of each value, one level down."""
     at = _skip_space(text, 0)

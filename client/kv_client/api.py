@@ -3,7 +3,8 @@
 import json
 import secrets
 from collections.abc import Iterator, MutableMapping
-from typing import Any, Literal, Self
+from types import EllipsisType
+from typing import Any, Self
 from urllib.parse import quote
 
 from handler import jsontext
@@ -79,7 +80,7 @@ class KVClient(MutableMapping[str, Any]):
         key: str,
         value: Any,
         *,
-        ttl: int | Literal["keep"] | None = "keep",
+        ttl: int | EllipsisType | None = ...,
         create: bool = False,
         if_match: str | None = None,
     ) -> Record:
@@ -97,7 +98,7 @@ class KVClient(MutableMapping[str, Any]):
             VersionMismatch: The record has another etag.
         """
         fields = {"value": json_text(value)}
-        if ttl != "keep":
+        if ttl is not ...:
             fields["ttl"] = json_text(ttl)
         return self._record(
             "PUT",
@@ -118,9 +119,10 @@ class KVClient(MutableMapping[str, Any]):
             "DELETE", _path("keys", key), headers=_if_match(if_match), done_if=KeyNotFound
         )
 
-    def getall(self, prefix: str = "") -> Iterator[Record]:
+    def getall(self, prefix: str = "", *, page_size: int = 1000) -> Iterator[Record]:
         """Yield the records whose keys begin with ``prefix``, page by page in key order."""
-        for item in self._pages("/keys", "items", {"prefix": prefix} if prefix else {}):
+        query = {"limit": str(page_size), **({"prefix": prefix} if prefix else {})}
+        for item in self._pages("/keys", "items", query):
             yield Record.parse(item)
 
     def subs(self, key: str) -> Record:
@@ -211,7 +213,7 @@ class KVClient(MutableMapping[str, Any]):
         """Yield the JSON text of each item of a listing."""
         cursor: str | None = ""
         while cursor is not None:
-            page = {**query, "limit": _PAGE, **({"cursor": cursor} if cursor else {})}
+            page = {"limit": _PAGE, **query, **({"cursor": cursor} if cursor else {})}
             parts = jsontext.members(self.connection.send("GET", path, query=page).text)
             yield from jsontext.elements(parts[items])
             cursor = json.loads(parts["cursor"])
@@ -228,15 +230,7 @@ def json_text(value: Any) -> str:
         return str(value)
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     # A lone surrogate has no UTF-8, but an escape.
-    return text if text.isascii() or _is_utf8(text) else json.dumps(value, allow_nan=False)
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return text if jsontext.is_utf8(text) else json.dumps(value, allow_nan=False)
 
 
 def _body(**fields: str) -> str:

@@ -1,5 +1,6 @@
 """Where an endpoint comes from, and what kv-client keeps between two commands."""
 
+import json
 import os
 from collections.abc import Mapping
 from configparser import ConfigParser
@@ -10,7 +11,6 @@ from platformdirs import user_config_path, user_state_path
 
 from kv_client.errors import EndpointError
 
-DEFAULT_ENDPOINT = "http://127.0.0.1:3000"
 _APPLICATION = "kv-client"
 
 
@@ -28,8 +28,8 @@ def state_folder() -> Path:
 
 def find_endpoint(
     option: str | None, profile: str | None, environment: Mapping[str, str] = os.environ
-) -> str:
-    """Return the endpoint's URL: the option, else ``KV_ENDPOINT``, else the profile's, else the default.
+) -> str | None:
+    """Return the URL that the option names, else ``KV_ENDPOINT``, else the profile; else None.
 
     Raises:
         EndpointError: There is no such profile, or it names no endpoint.
@@ -40,7 +40,7 @@ def find_endpoint(
         return from_environment
     if profile:
         return profile_endpoint(profile)
-    return DEFAULT_ENDPOINT
+    return None
 
 
 def profile_endpoint(profile: str) -> str:
@@ -92,3 +92,25 @@ def _read() -> ConfigParser:
     except (ConfigParserError, UnicodeDecodeError) as error:
         raise EndpointError(f"{config_file()} is not an INI file: {error}") from error
     return parser
+
+
+def remember_instance(endpoint: str, instance: str) -> str | None:
+    """Note which instance of the memory engine answered at an endpoint.
+
+    Returns:
+        The one that did so before, if it was another.
+    """
+    file = state_folder() / "instances.json"
+    try:
+        seen = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        seen = {}
+    last: str | None = seen.get(endpoint)
+    if last == instance:
+        return None
+    seen[endpoint] = instance
+    # A command that runs at the same time reads the file before or after, never half of it.
+    new = file.with_suffix(f".{os.getpid()}")
+    new.write_text(json.dumps(seen), encoding="utf-8")
+    new.replace(file)
+    return last

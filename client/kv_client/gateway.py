@@ -1,6 +1,7 @@
 """Serves an endpoint as plain HTTP on this machine, as API Gateway does in AWS."""
 
 import ipaddress
+import logging
 import signal
 import socket
 import time
@@ -63,6 +64,8 @@ def serve(
     Raises:
         ListenError: It can't listen there, or must not.
     """
+    # Waitress would warn of each request that waits its turn.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     listener = _listen(host, port, let_anyone_in=let_anyone_in)
     server = create_server(
         application(endpoint),

@@ -1,0 +1,185 @@
+"""The command line: which commands and options there are, and how one command is run."""
+
+import argparse
+import math
+import re
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
+from typing import Literal, NamedTuple
+
+from handler import __version__
+from kv_client import commands
+from kv_client.context import Context, Streams, UsageError
+from kv_client.deadline import time_limit
+from kv_client.errors import EndpointError, KVError
+from kv_client.status import ExitStatus, exit_status
+
+_DESCRIPTION = "Sets, gets and watches the keys of a kv-store."
+_EXIT_CODES = """\
+exit codes: 0 done, 1 a defect, 2 wrong usage, 3 not found, 4 conflict with the current state,
+5 input refused, 6 not allowed in, 7 out of reach, 8 done in part, 130 interrupted"""
+# They go on until they are ended, so --timeout is not about them.
+_ENDLESS = (commands.serve, commands.shell)
+
+
+def run(argv: Sequence[str], streams: Streams, shell: Context | None = None) -> ExitStatus:
+    """Run one command and return its exit code.
+
+    Args:
+        argv: The command line, without the program's name.
+        streams: Where the command reads and writes.
+        shell: The shell's own context, where the command was given in one.
+    """
+    inherited = argparse.Namespace(**vars(shell.options)) if shell else None
+    try:
+        with redirect_stdout(streams.stdout), redirect_stderr(streams.stderr):
+            args = command_line(in_shell=shell is not None).parser.parse_args(argv, inherited)
+    except SystemExit as end:
+        return ExitStatus(int(end.code or 0))
+    with Context(streams, args, shell) as context:
+        try:
+            with time_limit(None if args.run in _ENDLESS else args.timeout):
+                status = args.run(context, args) or ExitStatus.OK
+                streams.stdout.flush()
+        except KVError as error:
+            context.complain(f"{type(error).__name__}: {error.message}")
+            status = exit_status(error)
+        except (UsageError, EndpointError) as error:
+            context.complain(str(error))
+            status = ExitStatus.USAGE
+        context.report_lost_instance()
+    return status
+
+
+class CommandLine(NamedTuple):
+    """What reads a command line: the whole of it, and each command's part by its name."""
+
+    parser: argparse.ArgumentParser
+    commands: dict[str, argparse.ArgumentParser]
+
+
+@cache
+def command_line(*, in_shell: bool = False) -> CommandLine:
+    """Return what reads kv-client's command line, or a line in its shell."""
+    parser = argparse.ArgumentParser(
+        prog="" if in_shell else "kv-client",
+        usage="COMMAND …" if in_shell else "kv-client [OPTION…] COMMAND …",
+        description=_DESCRIPTION,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_options(parser, default=None)
+    if not in_shell:
+        parser.add_argument("--version", action="version", version=f"kv-client {__version__}")
+        parser.set_defaults(run=commands.shell)
+    found = parser.add_subparsers(
+        metavar="COMMAND", title="commands", required=in_shell, prog=parser.prog
+    )
+
+    def add(run: Callable[..., ExitStatus | None], name: str, about: str, *aliases: str) -> argparse.ArgumentParser:
+        command = found.add_parser(
+            name, aliases=aliases, help=about, description=f"{name}: {about}.", allow_abbrev=False
+        )
+        # The options may stand behind the command too; there they must not undo those before it.
+        _add_options(command, default=argparse.SUPPRESS)
+        command.set_defaults(run=run)
+        return command
+
+    _add_commands(add)
+    if not in_shell:
+        _add_programs(add)
+    return CommandLine(parser, found.choices)
+
+
+def _add_options(parser: argparse.ArgumentParser, default: Literal["==SUPPRESS=="] | None) -> None:
+    group = parser.add_argument_group("options of every command")
+    group.add_argument("--endpoint", metavar="URL", default=default, help="where the store is")
+    group.add_argument("--profile", metavar="NAME", default=default, help="the profile that says where")
+    group.add_argument("--json", action="store_true", default=default or False, help="print JSON, an object a line")
+    group.add_argument("--timeout", metavar="SECONDS", type=_seconds, default=default, help="for the whole command, retries included")
+    group.add_argument("--retries", metavar="N", type=_count, default=default, help="how often a request is sent again where that is safe")
+
+
+def _add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
+    command = add(commands.set_, "set", "make a key that is not there")
+    _add_key(command)
+    _add_value(command)
+    command.add_argument("--ttl", metavar="S", type=_whole, help="seconds to live")
+
+    command = add(commands.get, "get", "print the value of a key")
+    _add_key(command)
+    command.add_argument("--raw", action="store_true", help="without a newline after it")
+
+    command = add(commands.put, "put", "change the value of a key")
+    _add_key(command)
+    _add_value(command)
+    command.add_argument("--ttl", metavar="S", type=_whole_or_none, default=..., help="seconds to live; none: for ever; without it the expiry stays")
+    command.add_argument("--create", action="store_true", help="make the key where it is not there")
+    command.add_argument("--if-match", metavar="ETAG", help="only where the key has this etag")
+
+    command = add(commands.del_, "del", "delete keys")
+    command.add_argument("keys", metavar="KEY", nargs="+")
+    command.add_argument("--if-match", metavar="ETAG", help="only where the key has this etag")
+
+    command = add(commands.getall, "getall", "print all keys and values, in key order", "get-all")
+    command.add_argument("prefix", metavar="PREFIX", nargs="?", default="", help="only keys that begin so")
+    command.add_argument("--keys-only", action="store_true", help="without the values")
+
+    _add_key(add(commands.subs, "subs", "subscribe to a key's changes"))
+    _add_key(add(commands.unsubs, "unsubs", "end the subscription to a key"))
+    add(commands.suball, "suball", "print the keys that are subscribed to")
+
+    command = add(commands.incr, "incr", "add to a number, and print it")
+    _add_key(command)
+    command.add_argument("by", metavar="N", nargs="?", type=_whole, default=1, help="1 if left out")
+
+    add(commands.status, "status", "print what the store says of itself")
+
+
+def _add_programs(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add what runs until it is ended."""
+    command = add(commands.serve, "serve", "serve the endpoint (default: local://) as HTTP")
+    command.add_argument("--host", metavar="H", default="127.0.0.1", help="default: 127.0.0.1")
+    command.add_argument("--port", metavar="P", type=_count, default=3000, help="default: 3000; 0: any that is free")
+    command.add_argument("--let-anyone-in", action="store_true", help="listen where other machines reach it: who does may read and change every key, and nobody is asked for a password")
+
+    add(commands.shell, "shell", "read commands from the terminal, or from stdin")
+
+
+def _add_key(command: argparse.ArgumentParser) -> None:
+    command.add_argument("key", metavar="KEY")
+
+
+def _add_value(command: argparse.ArgumentParser) -> None:
+    command.add_argument("value", metavar="VALUE", help="text; - reads stdin, @FILE a file")
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--json-value", action="store_true", help="VALUE is JSON")
+    how.add_argument("--literal", action="store_true", help="take - and @… as text")
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch("[+-]?[0-9]{1,30}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _whole_or_none(text: str) -> int | None:
+    return None if text == "none" else _whole(text)
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds

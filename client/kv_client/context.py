@@ -1,0 +1,130 @@
+"""What a command works with: its streams, its options, and the client for its endpoint."""
+
+import json
+import os
+from argparse import Namespace
+from typing import TYPE_CHECKING, NamedTuple, Self, TextIO
+
+
+
+if TYPE_CHECKING:
+    from kv_client.api import KVClient
+
+_RED = "31"
+_OPTIONS = ("endpoint", "profile", "json", "timeout", "retries")
+
+
+class Streams(NamedTuple):
+    """Where a command reads and writes; stdin is None where something else reads it."""
+
+    stdin: TextIO | None
+    stdout: TextIO
+    stderr: TextIO
+
+
+class UsageError(Exception):
+    """The command was told something that it can't do; the message says what would be right."""
+
+
+class Context:
+    """The surroundings of one command.
+
+    Args:
+        streams: Where it reads and writes.
+        args: The parsed command line.
+        shell: The shell's context, where the command was given in one.
+    """
+
+    def __init__(self, streams: Streams, args: Namespace, shell: "Context | None" = None) -> None:
+        self.streams = streams
+        self.options = Namespace(**{name: getattr(args, name) for name in _OPTIONS})
+        self._shell = shell
+        self._client: KVClient | None = None
+        self._endpoint: str | None = None
+
+    @property
+    def json(self) -> bool:
+        """Whether to print JSON."""
+        return bool(self.options.json)
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint's URL."""
+        if self._endpoint is None:
+            self._endpoint = self.find_endpoint(default="http://127.0.0.1:3000")
+        return self._endpoint
+
+    def find_endpoint(self, default: str) -> str:
+        """Return the URL from the option, else the environment, else the profile, else ``default``."""
+        from kv_client.config import find_endpoint
+
+        return find_endpoint(self.options.endpoint, self.options.profile) or default
+
+    @property
+    def client(self) -> "KVClient":
+        """The client, opened when it is first needed: ``--help`` needs none."""
+        if self._client is None:
+            shared = self._shell and self.options == self._shell.options
+            self._client = self._shell.client if shared else self.open(self.endpoint)
+        return self._client
+
+    def open(self, endpoint: str) -> "KVClient":
+        """Return a client for an endpoint, with this command's options."""
+        from kv_client.api import DEFAULT_RETRIES, DEFAULT_TIMEOUT, KVClient
+
+        retries = self.options.retries
+        return KVClient(
+            endpoint,
+            timeout=self.options.timeout or DEFAULT_TIMEOUT,
+            retries=DEFAULT_RETRIES if retries is None else retries,
+        )
+
+    def print(self, line: str) -> None:
+        """Print a line of the result."""
+        self.streams.stdout.write(line + "\n")
+
+    def print_json(self, text: str) -> None:
+        """Print JSON text on one line: line breaks stand only between tokens there."""
+        self.print(text.replace("\r", " ").replace("\n", " "))
+
+    def print_object(self, content: object) -> None:
+        """Print an object of this program's own as JSON."""
+        self.print(json.dumps(content, ensure_ascii=False))
+
+    def tell(self, message: str) -> None:
+        """Say something that is not a result."""
+        self.streams.stderr.write(f"kv-client: {message}\n")
+
+    def complain(self, message: str) -> None:
+        """Say what went wrong."""
+        text = f"kv-client: {message}"
+        self.streams.stderr.write(self.coloured(text, _RED, self.streams.stderr) + "\n")
+
+    def coloured(self, text: str, colour: str, stream: TextIO) -> str:
+        """Return text in an ANSI colour where the stream is a terminal and nobody objects.
+
+        The objection is ``NO_COLOR``, https://no-color.org.
+        """
+        if os.environ.get("NO_COLOR") or not stream.isatty():
+            return text
+        return f"\x1b[{colour}m{text}\x1b[0m"
+
+    def report_lost_instance(self) -> None:
+        """Say so where the memory engine's instance is not the one that was seen last."""
+        if self._client is None or self.endpoint.startswith("local:"):
+            return
+        from kv_client.config import remember_instance
+
+        instance = self._client.connection.instance
+        if instance and (last := remember_instance(self.endpoint, instance)):
+            self.tell(
+                f"the store behind {self.endpoint} is another instance than last time "
+                f"({last}): what that one held is gone"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._client is not None and not (self._shell and self._client is self._shell.client):
+            self._client.close()
