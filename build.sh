@@ -91,7 +91,8 @@ run() {
   # Ctrl-C is for the shell's command, not for the store.
   exec {from_store}< <(trap '' INT && exec "$bin/kv-client" --endpoint local:// serve --port 0)
   store=$!
-  trap 'kill "$store" 2>/dev/null || true' EXIT
+  # shellcheck disable=SC2064 # the local variable is gone when the trap runs
+  trap "kill $store 2>/dev/null && wait $store || true" EXIT
   read -r line <&"$from_store" || die "the store did not start"
   "$bin/kv-client" --endpoint "${line##* }" shell
 }
@@ -111,7 +112,8 @@ server() { # --docker, or nothing
   local container address
   docker build --quiet --tag kv-store . >/dev/null
   container=$(docker run --detach --rm --publish 127.0.0.1::8080 kv-store)
-  trap 'docker stop "$container" >/dev/null' EXIT
+  # shellcheck disable=SC2064 # the local variable is gone when the trap runs
+  trap "docker stop $container >/dev/null" EXIT
   address=$(docker port "$container" 8080/tcp)
   "$bin/kv-client" --endpoint "rie://$address" serve
 }
