@@ -1,10 +1,8 @@
-"""The Lambda function: every way of running calls ``lambda_handler`` with an API Gateway v2 event."""
-
+"""The Lambda function: every way of running calls ``lambda_handler``, in the same form."""
 
 from typing import Any
 
 import msgspec
-
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
@@ -33,7 +31,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one HTTP request.
 
     Args:
-        event: The request in API Gateway's payload format 2.0, as HTTP APIs and function URLs send it.
+        event: The request in API Gateway's payload format 2.0, that of HTTP APIs and function URLs.
         context: Lambda's context object.
 
     Returns:
@@ -46,19 +44,22 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 @app.exception_handler(KVError)
 def refuse(error: KVError) -> Response[str]:
+    """Answer what the contract foresees."""
     return _answer(error)
 
 
 @app.not_found
 def no_route(_: NotFoundError) -> Response[str]:
+    """Answer a path, or a method of it, that no route has."""
     if allow := routes.allowed_methods(app.current_event.path):
         return _answer(MethodNotAllowed(f"this path takes {allow}", allow))
     return _answer(RouteNotFound("there is no such path; GET /openapi.json lists those there are"))
 
 
 @app.exception_handler(Exception)
-def fail(_: Exception) -> Response[str]:
-    logger.exception("a defect of the handler")
+def fail(error: Exception) -> Response[str]:
+    """Answer what nobody foresaw, and log it whole."""
+    logger.error("a defect of the handler", exc_info=error)
     return _answer(InternalError("the handler has a defect; its log tells which"))
 
 

@@ -17,17 +17,23 @@ _SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 class SetBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of set."""
+
     key: str
     value: msgspec.Raw
     ttl: TimeToLive | None = None
 
 
 class PutBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of put."""
+
     value: msgspec.Raw
     ttl: TimeToLive | None | UnsetType = UNSET
 
 
 class IncrBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of incr."""
+
     by: Whole64 = 1
 
 
@@ -67,15 +73,21 @@ def _with_stand_ins(text: str, values: list[str]) -> str:
     """Move every value out of the text into ``values``, and leave its index in its place."""
     if not text.lstrip(" \t\r\n").startswith("{"):
         return text
-    parts = []
-    for name, part in jsontext.members(text).items():
-        if name == "value":
-            values.append(part)
-            part = str(len(values) - 1)
-        elif name == "operations" and part.startswith("["):
-            part = f"[{','.join(_with_stand_ins(each, values) for each in jsontext.elements(part))}]"
-        elif name == "key":
-            # No key holds a surrogate or a NUL: the one may stand for the other until it is refused.
-            part = _SURROGATE.sub(r"\1\\u0000", part)
-        parts.append(f"{json.dumps(name)}:{part}")
+    parts = [
+        f"{json.dumps(name)}:{_stand_in(name, part, values)}"
+        for name, part in jsontext.members(text).items()
+    ]
     return f"{{{','.join(parts)}}}"
+
+
+def _stand_in(name: str, part: str, values: list[str]) -> str:
+    if name == "value":
+        values.append(part)
+        return str(len(values) - 1)
+    if name == "operations" and part.startswith("["):
+        operations = (_with_stand_ins(each, values) for each in jsontext.elements(part))
+        return f"[{','.join(operations)}]"
+    if name == "key":
+        # No key holds a surrogate or a NUL: one may stand for the other until it is refused.
+        return _SURROGATE.sub(r"\1\\u0000", part)
+    return part

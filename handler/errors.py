@@ -33,19 +33,25 @@ class KVError(Exception):
 
 
 class InvalidKey(KVError):
+    """The key breaks a rule."""
+
     status = HTTPStatus.BAD_REQUEST
 
 
 class InvalidRequest(KVError):
+    """The body is not what the request takes, or a parameter is out of range."""
+
     status = HTTPStatus.BAD_REQUEST
 
 
 class InvalidCursor(KVError):
+    """No answer gave this cursor out, or it is too old."""
+
     status = HTTPStatus.BAD_REQUEST
 
 
 class KeyNotFound(KVError, KeyError):
-    """Also a ``KeyError``, so that a client's mapping behaves as mappings do."""
+    """The key is not there; also a ``KeyError``, so that a mapping of keys behaves as one."""
 
     status = HTTPStatus.NOT_FOUND
 
@@ -54,10 +60,14 @@ class KeyNotFound(KVError, KeyError):
 
 
 class NotSubscribed(KVError):
+    """Nobody subscribed to the key."""
+
     status = HTTPStatus.NOT_FOUND
 
 
 class RouteNotFound(KVError):
+    """The path is none of the store's."""
+
     status = HTTPStatus.NOT_FOUND
 
 
@@ -81,10 +91,14 @@ class MethodNotAllowed(KVError):
 
 
 class KeyExists(KVError):
+    """Set of a key that is there."""
+
     status = HTTPStatus.CONFLICT
 
 
 class NotACounter(KVError):
+    """The value is not a whole number, or would leave 64 bits."""
+
     status = HTTPStatus.CONFLICT
 
 
@@ -108,26 +122,38 @@ class BatchFailed(KVError):
 
 
 class VersionMismatch(KVError):
+    """If-Match names another state than the current one."""
+
     status = HTTPStatus.PRECONDITION_FAILED
 
 
 class ValueTooLarge(KVError):
+    """A value over its limit."""
+
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class RequestTooLarge(KVError):
+    """A request over what Lambda carries."""
+
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class ResponseTooLarge(KVError):
+    """An answer over what Lambda carries."""
+
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class InternalError(KVError):
+    """A defect of the handler."""
+
     status = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class HandlerFailed(KVError):
+    """From the gateway: the function behind it broke."""
+
     status = HTTPStatus.BAD_GATEWAY
 
 
@@ -151,10 +177,14 @@ class EngineUnavailable(KVError):
 
 
 class HandlerTimeout(KVError):
+    """From the gateway: the function behind it took too long."""
+
     status = HTTPStatus.GATEWAY_TIMEOUT
 
 
 class StoreFull(KVError):
+    """The memory engine is at ``max_bytes``."""
+
     status = HTTPStatus.INSUFFICIENT_STORAGE
 
 

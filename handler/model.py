@@ -1,4 +1,4 @@
-"""What the store holds and answers with: records, changes, pages; the rules for values and times."""
+"""What the store holds and answers with: records, changes, pages; rules for values and times."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
@@ -13,7 +13,6 @@ MAX_PAGE_BYTES = 4 * 1024 * 1024
 # The longest field names, times and numbers of a record or a change come to less than this.
 _FRAME_BYTES = 400
 
-Limit = Annotated[int, Meta(ge=1, le=1000)]
 TimeToLive = Annotated[int, Meta(ge=1, le=315_360_000)]
 Whole64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
@@ -107,7 +106,9 @@ def check_value(value: msgspec.Raw) -> msgspec.Raw:
         ValueTooLarge: Its JSON text is longer than 384 KiB in UTF-8.
     """
     if (size := len(memoryview(value))) > MAX_VALUE_BYTES:
-        raise ValueTooLarge(f"a value is at most {MAX_VALUE_BYTES} bytes of JSON; this one has {size}")
+        raise ValueTooLarge(
+            f"a value is at most {MAX_VALUE_BYTES} bytes of JSON; this one has {size}"
+        )
     return value.copy()
 
 
@@ -121,6 +122,7 @@ def json_bound(item: Record | Change) -> int:
 
 
 def utc_now() -> datetime:
+    """Return the time, as the stores' clocks do."""
     return datetime.now(UTC)
 
 

@@ -3,7 +3,9 @@
 import re
 
 from handler.errors import InvalidRequest
-from handler.store import ANY, Etags
+
+Etags = tuple[str, ...]
+ANY = "*"
 
 _ETAG = r'(?:W/)?"[^"]*"'
 _ETAGS = re.compile(rf"\s*{_ETAG}(?:\s*,\s*{_ETAG})*\s*")
@@ -37,3 +39,8 @@ def _etags(field: str, text: str | None, wanted: re.Pattern[str]) -> Etags | Non
     if not _ETAGS.fullmatch(text):
         raise InvalidRequest(f'{field} takes * or an ETag in double quotes, such as "abc-1"')
     return tuple(wanted.findall(text))
+
+
+def matches(etags: Etags, etag: str) -> bool:
+    """Tell whether a precondition names the state that has this ETag."""
+    return ANY in etags or etag in etags

@@ -15,8 +15,9 @@ from handler.body import IncrBody, PutBody, SetBody, decode
 from handler.errors import InvalidKey, InvalidRequest
 from handler.keys import check_key
 from handler.model import Record, check_value
-from handler.preconditions import if_match, if_none_match
-from handler.store import ANY, open_store
+from handler.operations import BatchBody
+from handler.preconditions import if_match, if_none_match, matches
+from handler.store import open_store
 
 STORE = open_store(settings.load())
 
@@ -26,10 +27,12 @@ _encode = msgspec.json.Encoder().encode
 _set_body = msgspec.json.Decoder(SetBody)
 _put_body = msgspec.json.Decoder(PutBody)
 _incr_body = msgspec.json.Decoder(IncrBody)
-_batch_body = msgspec.json.Decoder(batch.BatchBody)
+_batch_body = msgspec.json.Decoder(BatchBody)
 
-# Base64 makes a body longer by a third, where escaping it inside the answer's own JSON can double it.
+# Base64 makes a body longer by a third; escaping it inside the answer's own JSON can double it.
 _LONGEST_TEXT_BODY = 1024 * 1024
+_DEFAULT_LIMIT = 100
+_MAX_LIMIT = 1000
 
 _METHODS = {
     "/keys": "GET, POST",
@@ -51,6 +54,7 @@ def allowed_methods(path: str) -> str | None:
 
 @router.post("/keys")
 def set_key() -> Response[Any]:
+    """Make a key that is not there."""
     body = decode(_body(), _set_body)
     record = STORE.set(
         check_key(body.key), check_value(body.value), ttl=body.ttl, token=_idempotency_key()
@@ -61,15 +65,17 @@ def set_key() -> Response[Any]:
 
 @router.get("/keys/(?s:.*)")
 def get_key() -> Response[Any]:
+    """Return a key's record."""
     known = if_none_match(_header("if-none-match"))
     record = STORE.get(_key())
-    if known and (ANY in known or record.etag in known):
+    if known and matches(known, record.etag):
         return Response(HTTPStatus.NOT_MODIFIED, headers=_etag(record))
     return _record(record)
 
 
 @router.put("/keys/(?s:.*)")
 def put_key() -> Response[Any]:
+    """Change a key's value."""
     body = decode(_body(), _put_body)
     record = STORE.put(
         _key(),
@@ -84,52 +90,61 @@ def put_key() -> Response[Any]:
 
 @router.delete("/keys/(?s:.*)")
 def delete_key() -> Response[Any]:
+    """Delete a key."""
     STORE.delete(_key(), if_match=if_match(_header("if-match")))
     return Response(HTTPStatus.NO_CONTENT)
 
 
 @router.get("/keys")
 def get_all() -> Response[Any]:
+    """Return records in key order, a page at a time."""
     page = STORE.page(_query("prefix") or "", _limit(), _query("cursor") or None)
     return _json({"items": page.items, "cursor": page.cursor})
 
 
 @router.put("/subscriptions/(?s:.*)")
 def subscribe() -> Response[Any]:
+    """Subscribe to a key's changes."""
     return _record(STORE.subscribe(_key()))
 
 
 @router.delete("/subscriptions/(?s:.*)")
 def unsubscribe() -> Response[Any]:
+    """End the subscription to a key."""
     STORE.unsubscribe(_key())
     return Response(HTTPStatus.NO_CONTENT)
 
 
 @router.get("/subscriptions")
 def get_subscriptions() -> Response[Any]:
+    """Return the subscribed keys in key order, a page at a time."""
     page = STORE.subscriptions(_limit(), _query("cursor") or None)
     return _json({"keys": page.items, "cursor": page.cursor})
 
 
 @router.get("/changes")
 def get_changes() -> Response[Any]:
+    """Return the changes of subscribed keys after a cursor."""
     changes, cursor = STORE.changes(_query("since"), _limit())
     return _json({"changes": changes, "cursor": cursor})
 
 
 @router.post("/counters/(?s:.*)")
 def increment() -> Response[Any]:
+    """Add to a whole number; a key that is not there starts at 0."""
     body = decode(_body() or "{}", _incr_body)
     return _record(STORE.increment(_key(), body.by, token=_idempotency_key()))
 
 
 @router.post("/batch")
 def run_batch() -> Response[Any]:
+    """Run many operations in order."""
     return _json({"results": batch.run(decode(_body(), _batch_body), STORE)})
 
 
 @router.get("/status")
 def get_status() -> Response[Any]:
+    """Return the state of the store."""
     return _json(STORE.status())
 
 
@@ -166,9 +181,9 @@ def _query(name: str) -> str | None:
 
 
 def _limit() -> int:
-    text = _query("limit") or "100"
-    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= 1000:
-        raise InvalidRequest(f"limit is {text!r}: it must be a whole number from 1 to 1000")
+    text = _query("limit") or str(_DEFAULT_LIMIT)
+    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= _MAX_LIMIT:
+        raise InvalidRequest(f"limit is {text!r}: it must be a whole number from 1 to {_MAX_LIMIT}")
     return int(text)
 
 
@@ -186,9 +201,7 @@ def _idempotency_key() -> str | None:
     return token
 
 
-def _record(
-    record: Record, status: HTTPStatus = HTTPStatus.OK, **headers: str
-) -> Response[Any]:
+def _record(record: Record, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response[Any]:
     return _json(record, status, {**_etag(record), **headers})
 
 

@@ -10,7 +10,7 @@ _LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class SettingsError(Exception):
-    """A setting is wrong or missing; the message names the variable and says what would be right."""
+    """A setting is wrong or missing; the message names the variable and says what is right."""
 
 
 class Settings(NamedTuple):
@@ -48,7 +48,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     if level.upper() not in _LOG_LEVELS:
         raise SettingsError(f"POWERTOOLS_LOG_LEVEL is {level!r}: it must be one of {_LOG_LEVELS}")
     return Settings(
-        cast(Literal["memory", "dynamodb"], engine), table, topic, _max_bytes(environment)
+        cast("Literal['memory', 'dynamodb']", engine), table, topic, _max_bytes(environment)
     )
 
 

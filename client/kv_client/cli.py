@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from handler import __version__
 from kv_client import commands
@@ -78,7 +78,9 @@ def command_line(*, in_shell: bool = False) -> CommandLine:
         metavar="COMMAND", title="commands", required=in_shell, prog=parser.prog
     )
 
-    def add(run: Callable[..., ExitStatus | None], name: str, about: str, *aliases: str) -> argparse.ArgumentParser:
+    def add(
+        run: Callable[..., ExitStatus | None], name: str, about: str, *aliases: str
+    ) -> argparse.ArgumentParser:
         command = found.add_parser(
             name, aliases=aliases, help=about, description=f"{name}: {about}.", allow_abbrev=False
         )
@@ -93,13 +95,29 @@ def command_line(*, in_shell: bool = False) -> CommandLine:
     return CommandLine(parser, found.choices)
 
 
-def _add_options(parser: argparse.ArgumentParser, default: Literal["==SUPPRESS=="] | None) -> None:
+def _add_options(parser: argparse.ArgumentParser, default: str | None) -> None:
     group = parser.add_argument_group("options of every command")
     group.add_argument("--endpoint", metavar="URL", default=default, help="where the store is")
-    group.add_argument("--profile", metavar="NAME", default=default, help="the profile that says where")
-    group.add_argument("--json", action="store_true", default=default or False, help="print JSON, an object a line")
-    group.add_argument("--timeout", metavar="SECONDS", type=_seconds, default=default, help="for the whole command, retries included")
-    group.add_argument("--retries", metavar="N", type=_count, default=default, help="how often a request is sent again where that is safe")
+    group.add_argument(
+        "--profile", metavar="NAME", default=default, help="the profile that says where"
+    )
+    group.add_argument(
+        "--json", action="store_true", default=default or False, help="print JSON, an object a line"
+    )
+    group.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        default=default,
+        help="for the whole command, retries included",
+    )
+    group.add_argument(
+        "--retries",
+        metavar="N",
+        type=_count,
+        default=default,
+        help="how often a request is sent again where that is safe",
+    )
 
 
 def _add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -115,7 +133,13 @@ def _add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     command = add(commands.put, "put", "change the value of a key")
     _add_key(command)
     _add_value(command)
-    command.add_argument("--ttl", metavar="S", type=_whole_or_none, default=..., help="seconds to live; none: for ever; without it the expiry stays")
+    command.add_argument(
+        "--ttl",
+        metavar="S",
+        type=_whole_or_none,
+        default=...,
+        help="seconds to live; none: for ever; without it the expiry stays",
+    )
     command.add_argument("--create", action="store_true", help="make the key where it is not there")
     command.add_argument("--if-match", metavar="ETAG", help="only where the key has this etag")
 
@@ -124,7 +148,9 @@ def _add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument("--if-match", metavar="ETAG", help="only where the key has this etag")
 
     command = add(commands.getall, "getall", "print all keys and values, in key order", "get-all")
-    command.add_argument("prefix", metavar="PREFIX", nargs="?", default="", help="only keys that begin so")
+    command.add_argument(
+        "prefix", metavar="PREFIX", nargs="?", default="", help="only keys that begin so"
+    )
     command.add_argument("--keys-only", action="store_true", help="without the values")
 
     _add_key(add(commands.subs, "subs", "subscribe to a key's changes"))
@@ -142,8 +168,14 @@ def _add_programs(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add what runs until it is ended."""
     command = add(commands.serve, "serve", "serve the endpoint (default: local://) as HTTP")
     command.add_argument("--host", metavar="H", default="127.0.0.1", help="default: 127.0.0.1")
-    command.add_argument("--port", metavar="P", type=_count, default=3000, help="default: 3000; 0: any that is free")
-    command.add_argument("--let-anyone-in", action="store_true", help="listen where other machines reach it: who does may read and change every key, and nobody is asked for a password")
+    command.add_argument(
+        "--port", metavar="P", type=_count, default=3000, help="default: 3000; 0: any that is free"
+    )
+    command.add_argument(
+        "--let-anyone-in",
+        action="store_true",
+        help="listen where other machines reach it: whoever does may read and change every key",
+    )
 
     add(commands.shell, "shell", "read commands from the terminal, or from stdin")
 

@@ -82,7 +82,7 @@ class Connection:
             query: Parameters, not encoded.
             headers: Header fields beside the usual ones.
             body: JSON text.
-            repeatable: Whether the request may be sent again when nobody knows if it was carried out.
+            repeatable: Whether it may be sent again when nobody knows if it was carried out.
             done_if: The error that, met by a retry, tells that an earlier try was carried out.
 
         Raises:
@@ -115,7 +115,7 @@ class Connection:
                     repeatable or response.status_code == HTTPStatus.TOO_MANY_REQUESTS
                 )
                 wait = _retry_after(response)
-            wait = max(wait, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt) * random.uniform(0.5, 1))
+            wait = max(wait, _back_off(attempt))
             if not again or attempt == self.retries or time.monotonic() + wait >= deadline:
                 raise error
             time.sleep(wait)
@@ -178,6 +178,12 @@ def _restored(
     return error(message)
 
 
+def _back_off(attempt: int) -> float:
+    """Return seconds to wait, of random length so that clients do not come back all at once."""
+    longest: float = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
+    return longest * random.uniform(0.5, 1)  # noqa: S311
+
+
 def _never_sent(failure: requests.RequestException) -> bool:
     reason = getattr(failure.args[0], "reason", None) if failure.args else None
     return isinstance(reason, NewConnectionError)
@@ -195,7 +201,9 @@ def _cause(failure: BaseException) -> str:
         if isinstance(seen, OSError) and seen.strerror:
             return seen.strerror
         reason = getattr(seen.args[0], "reason", None) if seen.args else None
-        seen = seen.__cause__ or seen.__context__ or (
-            reason if isinstance(reason, BaseException) else None
+        seen = (
+            seen.__cause__
+            or seen.__context__
+            or (reason if isinstance(reason, BaseException) else None)
         )
     return "no connection"

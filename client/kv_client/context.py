@@ -5,8 +5,6 @@ import os
 from argparse import Namespace
 from typing import TYPE_CHECKING, NamedTuple, Self, TextIO
 
-
-
 if TYPE_CHECKING:
     from kv_client.api import KVClient
 
@@ -55,7 +53,7 @@ class Context:
         return self._endpoint
 
     def find_endpoint(self, default: str) -> str:
-        """Return the URL from the option, else the environment, else the profile, else ``default``."""
+        """Return the URL of the option, the environment or the profile, else ``default``."""
         from kv_client.config import find_endpoint
 
         return find_endpoint(self.options.endpoint, self.options.profile) or default
@@ -64,8 +62,9 @@ class Context:
     def client(self) -> "KVClient":
         """The client, opened when it is first needed: ``--help`` needs none."""
         if self._client is None:
-            shared = self._shell and self.options == self._shell.options
-            self._client = self._shell.client if shared else self.open(self.endpoint)
+            shell = self._shell
+            shared = shell is not None and self.options == shell.options
+            self._client = shell.client if shell and shared else self.open(self.endpoint)
         return self._client
 
     def open(self, endpoint: str) -> "KVClient":

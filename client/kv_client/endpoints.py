@@ -98,10 +98,10 @@ class FunctionAdapter(BaseAdapter):
             KVError: The function did not answer; the error says what a gateway would.
         """
 
-    def send(
+    def send(  # noqa: PLR0917 (the form is that of requests' adapters)
         self,
         request: requests.PreparedRequest,
-        stream: bool = False,  # noqa: ARG002, FBT001, FBT002 (the form is that of requests' adapters)
+        stream: bool = False,  # noqa: ARG002, FBT001, FBT002
         timeout: Timeout = None,
         verify: bool | str = True,  # noqa: ARG002, FBT001, FBT002
         cert: Any = None,  # noqa: ARG002

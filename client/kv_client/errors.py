@@ -67,7 +67,7 @@ class AccessDenied(KVError):
 
 
 class EndpointError(Exception):
-    """An endpoint's URL, or a setting that leads to one, is wrong; the message says what is right."""
+    """An endpoint's URL, or what leads to one, is wrong; the message says what would be right."""
 
 
 def named(name: str) -> type[KVError] | None:

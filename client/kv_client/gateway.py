@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 from waitress.channel import HTTPChannel
-from waitress.server import BaseWSGIServer, create_server
+from waitress.server import TcpWSGIServer, create_server
 from waitress.task import ErrorTask
 
 from kv_client.endpoints import MAX_EVENT_BYTES, Endpoint, error_response
@@ -105,7 +105,7 @@ def _listen(host: str, port: int, *, let_anyone_in: bool) -> socket.socket:
     return listener
 
 
-def _send_last_answers(server: BaseWSGIServer) -> None:
+def _send_last_answers(server: TcpWSGIServer) -> None:
     """Send what was answered while the server was told to end."""
     deadline = time.monotonic() + _LAST_ANSWERS
     while time.monotonic() < deadline and any(
@@ -143,7 +143,11 @@ def _request(endpoint: Endpoint, environ: dict[str, Any]) -> requests.PreparedRe
     request.prepare_method(environ["REQUEST_METHOD"])
     request.url = endpoint.base + _target(environ["REQUEST_URI"])
     request.prepare_headers(
-        {name: value for name, value in headers.items() if value and name.lower() not in _NOT_PASSED_ON}
+        {
+            name: value
+            for name, value in headers.items()
+            if value and name.lower() not in _NOT_PASSED_ON
+        }
     )
     request.prepare_body(environ["wsgi.input"].read(), None)
     if endpoint.session.auth:

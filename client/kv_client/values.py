@@ -38,12 +38,16 @@ def _text(context: Context, value: str, *, literal: bool) -> str:
         return value
     stdin = context.streams.stdin
     if value == "-" and stdin is None:
-        raise UsageError("stdin holds the script, so no value: @FILE reads a file, --literal takes -")
+        raise UsageError(
+            "stdin holds the script, so no value: @FILE reads a file, --literal takes -"
+        )
     try:
         content = stdin.buffer.read() if stdin and value == "-" else Path(value[1:]).read_bytes()
         return content.decode()
     except OSError as error:
-        raise UsageError(f"can't read {value}: {error.strerror} (--literal takes it as text)") from error
+        raise UsageError(
+            f"can't read {value}: {error.strerror} (--literal takes it as text)"
+        ) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{'stdin' if value == '-' else value[1:]} is not UTF-8") from error
 

@@ -1,20 +1,16 @@
 """The store: one small protocol, and the choice of the engine behind it."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from handler.errors import KVError
 from handler.model import Change, Page, Record, Status
+from handler.operations import Operation
+from handler.preconditions import Etags
 from handler.settings import Settings
-
-if TYPE_CHECKING:
-    from handler.batch import Operation
-
-Etags = tuple[str, ...]
-ANY = "*"
 
 
 class Store(Protocol):
@@ -82,8 +78,8 @@ class Store(Protocol):
         """
 
     def batch(
-        self, operations: "Sequence[Operation]", *, atomic: bool
-    ) -> "list[Record | None | KVError]":
+        self, operations: Sequence[Operation], *, atomic: bool
+    ) -> list[Record | None | KVError]:
         """Run operations in order; return for each what it answered or why it could not be.
 
         With ``atomic``, where one cannot be, nothing is done, and the list ends with its error.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -33,11 +33,9 @@ from handler.model import (
     utc_now,
     weigh_in,
 )
-from handler.store import ANY, Etags
+from handler.operations import Operation
+from handler.preconditions import Etags, matches
 from handler.store.feed import Feed
-
-if TYPE_CHECKING:
-    from handler.batch import Operation
 
 # Enough for the sweep to outrun the writes that make records expire, too little to be felt.
 _SWEPT_WITH_EACH_WRITE = 8
@@ -175,8 +173,8 @@ class MemoryStore:
         return [change for _, change in newer], self._cursors.seal(listing, str(position))
 
     def batch(
-        self, operations: "Sequence[Operation]", *, atomic: bool
-    ) -> "list[Record | None | KVError]":
+        self, operations: Sequence[Operation], *, atomic: bool
+    ) -> list[Record | None | KVError]:
         if not atomic:
             return [self._attempt(operation) for operation in operations]
         results: list[Record | None | KVError] = []
@@ -201,7 +199,7 @@ class MemoryStore:
             topic=None,
         )
 
-    def _attempt(self, operation: "Operation") -> "Record | None | KVError":
+    def _attempt(self, operation: Operation) -> Record | None | KVError:
         try:
             return operation.run(self)
         except KVError as error:
@@ -225,7 +223,7 @@ class MemoryStore:
         """Tell whether the record's last write carried this token."""
         return token is not None and self._tokens.get(key) == token
 
-    def _write(
+    def _write(  # noqa: PLR0917 (its callers differ in each of these)
         self,
         old: Record | None,
         key: str,
@@ -332,12 +330,16 @@ class MemoryStore:
             self._announce(change)
 
     @staticmethod
-    def _keys(index: SortedDict | SortedSet, prefix: str, after: str | None) -> Iterator[str]:
+    def _keys(
+        index: "SortedDict[str, Record] | SortedSet[str]", prefix: str, after: str | None
+    ) -> Iterator[str]:
         """Yield the keys that begin with ``prefix`` and come after ``after``, in order.
 
         Python orders text by code points, which is the order of its UTF-8 bytes.
         """
-        start = index.irange(prefix) if after is None else index.irange(after, inclusive=(False, False))
+        start = (
+            index.irange(prefix) if after is None else index.irange(after, inclusive=(False, False))
+        )
         for key in start:
             if not key.startswith(prefix):
                 return
@@ -356,8 +358,10 @@ def _check_match(key: str, record: Record | None, if_match: Etags | None) -> Non
         return
     if record is None:
         raise VersionMismatch(f"If-Match names a state of {key!r}, which is not there")
-    if ANY not in if_match and record.etag not in if_match:
-        raise VersionMismatch(f"{key!r} is at version {record.version}, another than If-Match names")
+    if not matches(if_match, record.etag):
+        raise VersionMismatch(
+            f"{key!r} is at version {record.version}, another than If-Match names"
+        )
 
 
 def _whole_number(key: str, value: msgspec.Raw) -> int:
