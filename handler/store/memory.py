@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
-from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from sortedcontainers import SortedDict, SortedSet
 
 from handler import __version__
 from handler.cursor import Cursors
@@ -36,19 +34,12 @@ from handler.model import (
 from handler.operations import Operation
 from handler.preconditions import Etags, matches
 from handler.store.feed import Feed
+from handler.store.records import Records
 
 # Enough for the sweep to outrun the writes that make records expire, too little to be felt.
 _SWEPT_WITH_EACH_WRITE = 8
 _NULL = msgspec.Raw(b"null")
 _ZERO = msgspec.Raw(b"0")
-
-
-class _Before(NamedTuple):
-    """What a key held before an atomic batch touched it."""
-
-    key: str
-    record: Record | None
-    token: str | None
 
 
 class MemoryStore:
@@ -66,16 +57,11 @@ class MemoryStore:
         self._clock = clock
         self._started_at = time_text(clock())
         self._max_bytes = max_bytes
-        self._bytes = 0
         self._writes = 0
-        self._records: SortedDict[str, Record] = SortedDict()
-        self._subscribed: SortedSet[str] = SortedSet()
-        self._expiries: SortedSet[tuple[str, str]] = SortedSet()
-        self._tokens: dict[str, str] = {}
+        self._records = Records()
         self._feed = Feed(max_bytes)
         self._cursors = Cursors(secrets.token_bytes(16))
-        self._journal: list[_Before] | None = None
-        self._unannounced: list[Change] = []
+        self._unannounced: list[Change] | None = None
 
     def set(
         self, key: str, value: msgspec.Raw, *, ttl: int | None = None, token: str | None = None
@@ -126,7 +112,7 @@ class MemoryStore:
         now = self._clock()
         record = self._existing(key, now)
         _check_match(key, record, if_match)
-        self._replace(key, None)
+        self._records.replace(key, None)
         if record.subscribed:
             at = time_text(now)
             # An ETag of its own, so that nobody takes it for the put before it come twice.
@@ -136,8 +122,7 @@ class MemoryStore:
         listing = f"keys {prefix}"
         after = None if cursor is None else self._cursors.open(listing, cursor)
         now = time_text(self._clock())
-        records = (self._records[key] for key in self._keys(self._records, prefix, after))
-        found = list(islice((record for record in records if not record.expired(now)), limit + 1))
+        found = list(islice(self._records.after(prefix, after, now), limit + 1))
         items = found[: min(weigh_in(found), limit)]
         return Page(items, self._next(listing, items[-1].key if len(items) < len(found) else None))
 
@@ -154,10 +139,7 @@ class MemoryStore:
         listing = "subscriptions"
         after = None if cursor is None else self._cursors.open(listing, cursor)
         now = time_text(self._clock())
-        keys = self._keys(self._subscribed, "", after)
-        found = list(
-            islice((key for key in keys if not self._records[key].expired(now)), limit + 1)
-        )
+        found = list(islice(self._records.subscribed_after(after, now), limit + 1))
         items = found[:limit]
         return Page(items, self._next(listing, items[-1] if len(items) < len(found) else None))
 
@@ -186,16 +168,16 @@ class MemoryStore:
         return results
 
     def status(self) -> Status:
-        self._sweep(time_text(self._clock()), len(self._expiries))
+        self._records.sweep(time_text(self._clock()))
         return Status(
             engine=self.engine,
             instance=self.instance,
             started_at=self._started_at,
             version=__version__,
             keys=len(self._records),
-            bytes=self._bytes,
+            bytes=self._records.bytes,
             max_bytes=self._max_bytes,
-            subscriptions=len(self._subscribed),
+            subscriptions=self._records.subscriptions,
             topic=None,
         )
 
@@ -206,12 +188,7 @@ class MemoryStore:
             return error
 
     def _find(self, key: str, now: datetime) -> Record | None:
-        """Return the record, if it is there and has not expired; drop it if it has."""
-        record = self._records.get(key)
-        if record is not None and record.expired(time_text(now)):
-            self._replace(key, None)
-            return None
-        return record
+        return self._records.find(key, time_text(now))
 
     def _existing(self, key: str, now: datetime) -> Record:
         record = self._find(key, now)
@@ -221,7 +198,7 @@ class MemoryStore:
 
     def _repeats(self, key: str, token: str | None) -> bool:
         """Tell whether the record's last write carried this token."""
-        return token is not None and self._tokens.get(key) == token
+        return token is not None and self._records.token(key) == token
 
     def _write(  # noqa: PLR0917 (its callers differ in each of these)
         self,
@@ -243,9 +220,9 @@ class MemoryStore:
             expires_at=expires_at,
             subscribed=old is not None and old.subscribed,
         )
-        self._sweep(at, _SWEPT_WITH_EACH_WRITE)
+        self._records.sweep(at, _SWEPT_WITH_EACH_WRITE)
         self._make_room(record.size - (old.size if old else 0), at)
-        self._replace(key, record, token)
+        self._records.replace(key, record, token)
         if record.subscribed:
             self._announce(Change(key, "put", record.version, record.etag, value, at))
         return record
@@ -256,24 +233,17 @@ class MemoryStore:
         return f"{self.instance}-{self._writes:x}"
 
     def _make_room(self, growth: int, now: str) -> None:
-        if growth > 0 and self._bytes + growth > self._max_bytes:
-            self._sweep(now, len(self._expiries))
-            if self._bytes + growth > self._max_bytes:
+        if growth > 0 and self._records.bytes + growth > self._max_bytes:
+            self._records.sweep(now)
+            if self._records.bytes + growth > self._max_bytes:
                 raise StoreFull(
-                    f"the store holds {self._bytes} of {self._max_bytes} bytes, and this write "
-                    f"needs {growth} more; delete something, or raise KV_MAX_BYTES"
+                    f"the store holds {self._records.bytes} of {self._max_bytes} bytes, and this "
+                    f"write needs {growth} more: delete something, or raise KV_MAX_BYTES"
                 )
-
-    def _sweep(self, now: str, at_most: int) -> None:
-        """Drop records that have expired, the earliest first."""
-        for _ in range(at_most):
-            if not self._expiries or self._expiries[0][0] > now:
-                return
-            self._replace(self._expiries[0][1], None)
 
     def _flag(self, record: Record, *, subscribed: bool) -> Record:
         flagged = msgspec.structs.replace(record, subscribed=subscribed)
-        self._replace(record.key, flagged, self._tokens.get(record.key))
+        self._records.replace(record.key, flagged, self._records.token(record.key))
         return flagged
 
     def _replace(self, key: str, record: Record | None, token: str | None = None) -> None:
@@ -308,42 +278,22 @@ class MemoryStore:
                 self._expiries.add((expires_at, key))
 
     def _announce(self, change: Change) -> None:
-        if self._journal is not None:
+        if self._unannounced is not None:
             self._unannounced.append(change)
         else:
             self._feed.add(change)
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
-        """Undo what was written and forget what was to be announced, if the block fails."""
-        journal = self._journal = []
-        self._unannounced = []
+        """Undo what was written, and announce nothing, if the block fails."""
+        changes = self._unannounced = []
         try:
-            yield
-        except BaseException:
-            self._journal = None
-            for before in reversed(journal):
-                self._replace(*before)
-            raise
-        self._journal = None
-        for change in self._unannounced:
+            with self._records.undone_on_error():
+                yield
+        finally:
+            self._unannounced = None
+        for change in changes:
             self._announce(change)
-
-    @staticmethod
-    def _keys(
-        index: "SortedDict[str, Record] | SortedSet[str]", prefix: str, after: str | None
-    ) -> Iterator[str]:
-        """Yield the keys that begin with ``prefix`` and come after ``after``, in order.
-
-        Python orders text by code points, which is the order of its UTF-8 bytes.
-        """
-        start = (
-            index.irange(prefix) if after is None else index.irange(after, inclusive=(False, False))
-        )
-        for key in start:
-            if not key.startswith(prefix):
-                return
-            yield key
 
     def _next(self, listing: str, last_key: str | None) -> str | None:
         return None if last_key is None else self._cursors.seal(listing, last_key)
