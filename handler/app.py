@@ -1,5 +1,6 @@
 """The Lambda function: every way of running calls ``lambda_handler``, in the same form."""
 
+from base64 import b64encode
 from typing import Any
 
 import msgspec
@@ -20,6 +21,10 @@ logger = Logger(service="kv-store")
 app = APIGatewayHttpResolver()
 app.include_router(routes.router)
 
+# Base64 makes a body longer by a third; the escapes of the answer's own JSON can double it, and
+# take it past what Lambda carries.
+_LONGEST_PLAIN_BODY = 1024 * 1024
+
 _EVERY_ANSWER = {
     "KV-Engine": routes.STORE.engine,
     "KV-Instance": routes.STORE.instance,
@@ -39,6 +44,9 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     answer = app.resolve(event, context)
     answer["headers"].update(_EVERY_ANSWER)
+    if len(answer["body"]) > _LONGEST_PLAIN_BODY:
+        answer["body"] = b64encode(answer["body"].encode()).decode()
+        answer["isBase64Encoded"] = True
     return answer
 
 

@@ -214,7 +214,4 @@ def _json(
     status: HTTPStatus = HTTPStatus.OK,
     headers: dict[str, str | list[str]] | None = None,
 ) -> Response[Any]:
-    body = _encode(content)
-    # Powertools sends bytes as base64.
-    text_or_bytes = body if len(body) > _LONGEST_TEXT_BODY else body.decode()
-    return Response(status, "application/json", text_or_bytes, headers)
+    return Response(status, "application/json", _encode(content).decode(), headers)

@@ -246,37 +246,6 @@ class MemoryStore:
         self._records.replace(record.key, flagged, self._records.token(record.key))
         return flagged
 
-    def _replace(self, key: str, record: Record | None, token: str | None = None) -> None:
-        """Put a record in the place of the key's old one, or drop that: every write ends here."""
-        old = self._records.get(key)
-        if self._journal is not None:
-            self._journal.append(_Before(key, old, self._tokens.get(key)))
-        if record is not None:
-            self._records[key] = record
-        elif old is not None:
-            del self._records[key]
-        if token is not None:
-            self._tokens[key] = token
-        else:
-            self._tokens.pop(key, None)
-        self._reindex(key, old, record)
-
-    def _reindex(self, key: str, old: Record | None, new: Record | None) -> None:
-        self._bytes += (new.size if new else 0) - (old.size if old else 0)
-        was_subscribed = old is not None and old.subscribed
-        is_subscribed = new is not None and new.subscribed
-        if is_subscribed and not was_subscribed:
-            self._subscribed.add(key)
-        elif was_subscribed and not is_subscribed:
-            self._subscribed.remove(key)
-        expired_at = old.expires_at if old else None
-        expires_at = new.expires_at if new else None
-        if expires_at != expired_at:
-            if expired_at is not None:
-                self._expiries.remove((expired_at, key))
-            if expires_at is not None:
-                self._expiries.add((expires_at, key))
-
     def _announce(self, change: Change) -> None:
         if self._unannounced is not None:
             self._unannounced.append(change)
