@@ -44,8 +44,9 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     answer = app.resolve(event, context)
     answer["headers"].update(_EVERY_ANSWER)
-    if len(answer["body"]) > _LONGEST_PLAIN_BODY:
-        answer["body"] = b64encode(answer["body"].encode()).decode()
+    body = (answer["body"] or "").encode()
+    if len(body) > _LONGEST_PLAIN_BODY:
+        answer["body"] = b64encode(body).decode()
         answer["isBase64Encoded"] = True
     return answer
 
