@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from types import EllipsisType
 from typing import Any, Self
 from urllib.parse import quote
@@ -35,6 +35,8 @@ class KVClient(MutableMapping[str, Any]):
         endpoint: The store's URL; see the README for its kinds.
         timeout: Seconds that one request may take, its retries included.
         retries: How often a request is sent again where that is safe.
+        region: The AWS region, where the endpoint is in AWS; None for the configured one.
+        aws_profile: The profile of the AWS configuration; None for the default.
 
     Raises:
         EndpointError: The endpoint's URL is none.
@@ -50,8 +52,11 @@ class KVClient(MutableMapping[str, Any]):
         *,
         timeout: float = DEFAULT_TIMEOUT,
         retries: int = DEFAULT_RETRIES,
+        region: str | None = None,
+        aws_profile: str | None = None,
     ) -> None:
-        self.connection = Connection(open_endpoint(endpoint), timeout, retries)
+        way = open_endpoint(endpoint, region=region, aws_profile=aws_profile)
+        self.connection = Connection(way, timeout, retries)
 
     def set(self, key: str, value: Any, *, ttl: int | None = None) -> Record:
         """Make a record.
@@ -169,6 +174,29 @@ class KVClient(MutableMapping[str, Any]):
         parts = jsontext.members(self.connection.send("GET", "/changes", query=query).text)
         changes = [Change.parse(text) for text in jsontext.elements(parts["changes"])]
         return changes, json.loads(parts["cursor"])
+
+    def batch(
+        self, operations: Iterable[Mapping[str, Any]], *, atomic: bool = False
+    ) -> list[dict[str, Any]]:
+        """Run up to 1000 operations in one request, in order.
+
+        Args:
+            operations: Each has ``op`` and ``key``, and the fields of its verb:
+                ``{"op": "put", "key": "name", "value": "ashish", "create": True}``.
+            atomic: Whether all are to happen or none.
+
+        Returns:
+            For each operation what the contract's batch answers.
+
+        Raises:
+            BatchFailed: The batch is atomic, and one operation could not be.
+            InvalidRequest: An operation is malformed.
+        """
+        texts = (_body(**{name: json_text(part) for name, part in op.items()}) for op in operations)
+        body = _body(operations=f"[{','.join(texts)}]", atomic=json_text(atomic))
+        answer = self.connection.send("POST", "/batch", body=body, repeatable=False)
+        results: list[dict[str, Any]] = json.loads(answer.text)["results"]
+        return results
 
     def status(self) -> dict[str, Any]:
         """Return what the store says of itself; see the contract's ``status``."""

@@ -20,7 +20,7 @@ _EXIT_CODES = """\
 exit codes: 0 done, 1 a defect, 2 wrong usage, 3 not found, 4 conflict with the current state,
 5 input refused, 6 not allowed in, 7 out of reach, 8 done in part, 130 interrupted"""
 # They go on until they are ended, so --timeout is not about them.
-_ENDLESS = (commands.serve, commands.shell)
+_ENDLESS = (commands.watch, commands.serve, commands.shell)
 
 
 def run(argv: Sequence[str], streams: Streams, shell: Context | None = None) -> ExitStatus:
@@ -118,6 +118,13 @@ def _add_options(parser: argparse.ArgumentParser, default: str | None) -> None:
         default=default,
         help="how often a request is sent again where that is safe",
     )
+    group.add_argument("--region", metavar="REGION", default=default, help="the AWS region")
+    group.add_argument(
+        "--aws-profile",
+        metavar="NAME",
+        default=default,
+        help="the profile of the AWS configuration",
+    )
 
 
 def _add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -161,7 +168,33 @@ def _add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     _add_key(command)
     command.add_argument("by", metavar="N", nargs="?", type=_whole, default=1, help="1 if left out")
 
+    command = add(commands.watch, "watch", "print the changes of subscribed keys, as they happen")
+    command.add_argument("keys", metavar="KEY", nargs="*", help="only these")
+    command.add_argument("--since", metavar="CURSOR", help="where an earlier watch began or ended")
+    command.add_argument(
+        "--interval", metavar="S", type=_seconds, default=1.0, help="how often to ask; default: 1"
+    )
+    command.add_argument(
+        "--exec",
+        metavar="CMD",
+        help="run it for each change: JSON on stdin; KV_KEY, KV_OP, KV_VERSION in the environment",
+    )
+
+    command = add(commands.export, "export", "print all records as JSON, one a line")
+    command.add_argument("prefix", metavar="PREFIX", nargs="?", default="", help="only such keys")
+
+    command = add(commands.import_, "import", "bring in what export printed")
+    command.add_argument("file", metavar="FILE", help="- is stdin")
+    command.add_argument(
+        "--mode",
+        choices=["set", "put", "replace"],
+        default="replace",
+        help="make missing keys, change existing ones, or either (the default)",
+    )
+    command.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
     add(commands.status, "status", "print what the store says of itself")
+    _add_config(add(commands.config_show, "config", "show and set the profiles"))
 
 
 def _add_programs(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -177,7 +210,23 @@ def _add_programs(add: Callable[..., argparse.ArgumentParser]) -> None:
         help="listen where other machines reach it: whoever does may read and change every key",
     )
 
+    command = add(commands.completion, "completion", "print a completion script")
+    command.add_argument("shell", choices=["bash", "zsh", "fish"])
+
     add(commands.shell, "shell", "read commands from the terminal, or from stdin")
+
+
+def _add_config(config: argparse.ArgumentParser) -> None:
+    found = config.add_subparsers(metavar="ACTION", required=True, prog=config.prog)
+    show = found.add_parser("show", help="print the profiles and their endpoints")
+    show.set_defaults(run=commands.config_show)
+    change = found.add_parser("set", help="keep an endpoint under a profile's name")
+    change.add_argument("profile_name", metavar="PROFILE")
+    change.add_argument("setting", choices=["endpoint"], metavar="endpoint")
+    change.add_argument("url", metavar="URL")
+    change.set_defaults(run=commands.config_set)
+    path = found.add_parser("path", help="print where they are kept")
+    path.set_defaults(run=commands.config_path)
 
 
 def _add_key(command: argparse.ArgumentParser) -> None:

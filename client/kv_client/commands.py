@@ -4,13 +4,16 @@ import time
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
+from kv_client import config
 from kv_client.context import Context, UsageError
-from kv_client.errors import KVError
+from kv_client.errors import KeyNotFound, KVError
 from kv_client.status import ExitStatus, exit_status
-from kv_client.values import read_value, shown, shown_on_a_line
+from kv_client.values import open_bytes, read_value, shown, shown_on_a_line
 
 if TYPE_CHECKING:
     from kv_client.records import Record
+
+_COLOURS = {"put": "32", "del": "31"}
 
 
 def _confirm(context: Context, verb: str, record: "Record") -> None:
@@ -42,9 +45,9 @@ def get(context: Context, args: Namespace) -> None:
     if context.json:
         context.print_json(record.text)
     elif args.raw:
-        context.streams.stdout.write(shown(record))
+        context.streams.stdout.write(shown(record.json))
     else:
-        context.print(shown(record))
+        context.print(shown(record.json))
 
 
 def put(context: Context, args: Namespace) -> None:
@@ -80,7 +83,7 @@ def getall(context: Context, args: Namespace) -> None:
         elif args.keys_only:
             context.print(record.key)
         else:
-            context.print(f"{record.key}\t{shown_on_a_line(record)}")
+            context.print(f"{record.key}\t{shown_on_a_line(record.json)}")
 
 
 def subs(context: Context, args: Namespace) -> None:
@@ -110,6 +113,76 @@ def incr(context: Context, args: Namespace) -> None:
         context.print_json(record.text)
     else:
         context.print(record.json)
+
+
+def export(context: Context, args: Namespace) -> None:
+    for record in context.client.getall(args.prefix):
+        context.print_json(record.text)
+
+
+def import_(context: Context, args: Namespace) -> ExitStatus:
+    from tqdm import tqdm
+
+    from kv_client.transfer import Import, Mode, Outcome, read_lines
+
+    stdin, stderr = context.streams.stdin, context.streams.stderr
+    with (
+        open_bytes(args.file, stdin) as (stream, size),
+        tqdm(
+            total=size, unit="B", unit_scale=True, file=stderr, disable=not stderr.isatty()
+        ) as progress,
+    ):
+
+        def complain(message: str) -> None:
+            with progress.external_write_mode(file=stderr):
+                context.complain(message)
+
+        work = Import(context.client, Mode(args.mode), dry_run=args.dry_run, complain=complain)
+        work.run(read_lines(stream, progress.update))
+    counts = {str(outcome): count for outcome, count in work.counts.items()}
+    if context.json:
+        context.print_object(counts)
+    else:
+        summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        context.print(f"would be: {summary}" if args.dry_run else summary)
+    return ExitStatus.PARTIAL if work.counts[Outcome.FAILED] else ExitStatus.OK
+
+
+def watch(context: Context, args: Namespace) -> None:
+    from kv_client.watch import pause_on, run_for
+    from kv_client.watch import watch as watch_keys
+
+    client, stdout = context.client, context.streams.stdout
+    for key in args.keys:
+        _warn_if_unwatched(context, key)
+    since = args.since or client.changes()[1]
+    context.tell(f"watching; --since {since} begins here again")
+    changes = watch_keys(
+        client,
+        args.keys,
+        since,
+        pause=lambda: pause_on(stdout, args.interval),
+        tell=context.tell,
+    )
+    for change in changes:
+        if context.json:
+            context.print_json(change.text)
+        else:
+            op = context.coloured(change.op, _COLOURS[change.op], stdout)
+            value = "" if change.op == "del" else f"\t{shown_on_a_line(change.json)}"
+            context.print(f"{change.at:%Y-%m-%dT%H:%M:%SZ}\t{op}\t{change.key}{value}")
+        stdout.flush()
+        if args.exec and (code := run_for(change, args.exec)):
+            context.tell(f"{args.exec} ended with {code}")
+
+
+def _warn_if_unwatched(context: Context, key: str) -> None:
+    try:
+        subscribed = context.client.get(key).subscribed
+    except KeyNotFound:
+        subscribed = False
+    if not subscribed:
+        context.tell(f"{key} is not subscribed to, so nothing of it is reported; see subs")
 
 
 def status(context: Context, _: Namespace) -> None:
@@ -145,6 +218,31 @@ def serve(context: Context, args: Namespace) -> None:
         )
     except ListenError as error:
         raise UsageError(str(error)) from error
+
+
+def config_show(context: Context, _: Namespace) -> None:
+    for name, endpoint in config.profiles().items():
+        if context.json:
+            context.print_object({"profile": name, "endpoint": endpoint})
+        else:
+            context.print(f"{name}\t{endpoint}")
+
+
+def config_set(context: Context, args: Namespace) -> None:
+    config.set_endpoint(args.profile_name, args.url)
+    context.print(f"profile {args.profile_name} is {args.url}")
+
+
+def config_path(context: Context, _: Namespace) -> None:
+    context.print(str(config.config_file()))
+
+
+def completion(context: Context, args: Namespace) -> None:
+    import shtab
+
+    from kv_client.cli import command_line
+
+    context.print(shtab.complete(command_line().parser, args.shell))
 
 
 def shell(context: Context, _: Namespace) -> ExitStatus:

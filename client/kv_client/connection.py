@@ -19,6 +19,7 @@ from kv_client.errors import (
     KVError,
     MethodNotAllowed,
     OutOfReach,
+    Throttled,
     named,
 )
 
@@ -161,6 +162,8 @@ class Connection:
         what = f"{self.endpoint.url} answered {status} {response.reason or ''}".rstrip()
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return AccessDenied(f"{what}: {message or 'the credentials do not allow it'}")
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return Throttled(f"{what}: {message or 'too many requests'}")
         if location := response.headers.get("Location"):
             return OutOfReach(f"{what}, to {location}: if that is the store, make it the endpoint")
         return OutOfReach(f"{what}: {message or 'is it a kv-store?'}")

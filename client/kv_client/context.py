@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from kv_client.api import KVClient
 
 _RED = "31"
-_OPTIONS = ("endpoint", "profile", "json", "timeout", "retries")
+_OPTIONS = ("endpoint", "profile", "json", "timeout", "retries", "region", "aws_profile")
 
 
 class Streams(NamedTuple):
@@ -76,6 +76,8 @@ class Context:
             endpoint,
             timeout=self.options.timeout or DEFAULT_TIMEOUT,
             retries=DEFAULT_RETRIES if retries is None else retries,
+            region=self.options.region,
+            aws_profile=self.options.aws_profile,
         )
 
     def print(self, line: str) -> None:

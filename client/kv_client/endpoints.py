@@ -5,7 +5,7 @@ import json
 import threading
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -24,12 +24,17 @@ from kv_client.errors import (
 )
 from kv_client.events import HTTPResponse, event_of, response_of
 
+if TYPE_CHECKING:
+    from kv_client.aws import Function
+
 # What Lambda takes in one invocation: "6 MB", https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_EVENT_BYTES = 6 * 1024 * 1024
 
 Timeout = float | tuple[float | None, float | None] | None
 
-_SCHEMES = "http://…, https://…, rie://HOST:PORT or local://"
+_SCHEMES = "http://…, https://…, rie://HOST:PORT, lambda://FUNCTION, stack://NAME or local://"
+# The service that signs for a host's second label, as AWS names its HTTP endpoints.
+_SIGNING_SERVICES = {"execute-api": "execute-api", "lambda-url": "lambda"}
 
 
 class Endpoint(NamedTuple):
@@ -48,12 +53,41 @@ class Endpoint(NamedTuple):
     serial: bool
 
 
-def open_endpoint(url: str) -> Endpoint:
+def open_endpoint(
+    url: str, *, region: str | None = None, aws_profile: str | None = None
+) -> Endpoint:
     """Open the endpoint that a URL names.
+
+    Args:
+        url: The endpoint.
+        region: The AWS region; None for that of the environment or the AWS profile.
+        aws_profile: The profile of the AWS configuration; None for the default.
 
     Raises:
         EndpointError: There is no such kind of endpoint, or its URL is not complete.
+        AccessDenied: AWS, asked where a stack's endpoint is, does not know the caller.
+        OutOfReach: AWS did not answer that.
     """
+    scheme, _, name = url.partition("://")
+    session = _session()
+    if scheme == "stack" and name:
+        from kv_client.aws import AWS
+
+        aws = AWS(region, aws_profile)
+        base = aws.stack_endpoint(name).rstrip("/")
+        session.auth = aws.signer("execute-api", urlsplit(base).hostname or "")
+        return Endpoint(url, base, session, serial=False)
+    if scheme == "lambda" and name:
+        from kv_client.aws import AWS
+
+        session.mount("lambda://", LambdaAdapter(AWS(region, aws_profile).function(name)))
+        return Endpoint(url, "lambda://function", session, serial=False)
+    return _open_address(url, session, region, aws_profile)
+
+
+def _open_address(
+    url: str, session: requests.Session, region: str | None, aws_profile: str | None
+) -> Endpoint:
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -62,9 +96,13 @@ def open_endpoint(url: str) -> Endpoint:
     if parts.query or parts.fragment or parts.username is not None:
         raise EndpointError(f"endpoint {url!r} is more than scheme, host, port and path")
     base = url.rstrip("/")
-    session = _session()
     match parts.scheme, parts.hostname:
-        case "http" | "https", str():
+        case "http" | "https", str() as host:
+            second_label = host.partition(".")[2].partition(".")[0]
+            if service := _SIGNING_SERVICES.get(second_label):
+                from kv_client.aws import AWS
+
+                session.auth = AWS(region, aws_profile).signer(service, host)
             return Endpoint(url, base, session, serial=False)
         case "rie", str() as host if port and parts.path in ("", "/"):
             session.mount("rie://", EmulatorAdapter(host, port))
@@ -144,6 +182,21 @@ class LocalAdapter(FunctionAdapter):
         _sized(event)
         with self._one_at_a_time:
             return self._handler(event, None)
+
+
+class LambdaAdapter(FunctionAdapter):
+    """Calls a function through Lambda's Invoke API.
+
+    Args:
+        function: The function.
+    """
+
+    def __init__(self, function: "Function") -> None:
+        super().__init__()
+        self._function = function
+
+    def invoke(self, event: dict[str, Any], timeout: Timeout) -> Any:  # noqa: ARG002
+        return self._function.invoke(_sized(event))
 
 
 class EmulatorAdapter(FunctionAdapter):

@@ -2,7 +2,6 @@
 
 from http import HTTPStatus
 
-from handler import errors
 from handler.errors import (
     BatchFailed,
     EngineUnavailable,
@@ -48,6 +47,7 @@ __all__ = [
     "ResponseTooLarge",
     "RouteNotFound",
     "StoreFull",
+    "Throttled",
     "ValueTooLarge",
     "VersionMismatch",
     "named",
@@ -66,11 +66,17 @@ class AccessDenied(KVError):
     status = HTTPStatus.FORBIDDEN
 
 
+class Throttled(KVError):
+    """There were more requests than the store, or AWS for it, takes at a time."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+
 class EndpointError(Exception):
     """An endpoint's URL, or what leads to one, is wrong; the message says what would be right."""
 
 
 def named(name: str) -> type[KVError] | None:
-    """Return the contract's error of that name."""
-    found = getattr(errors, name, None)
+    """Return the error of that name."""
+    found = globals().get(name)
     return found if isinstance(found, type) and issubclass(found, KVError) else None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from kv_client.errors import HandlerFailed
+from kv_client.errors import HandlerFailed, HandlerTimeout
 
 _STAGE = "$default"
 
@@ -78,14 +78,16 @@ def response_of(result: Any) -> HTTPResponse:
 
     Raises:
         HandlerFailed: The result is none: the function raised, or is another one.
+        HandlerTimeout: The function took too long.
     """
-    if not isinstance(result, dict) or not isinstance(result.get("statusCode"), int):
-        raised = result.get("errorType") if isinstance(result, dict) else None
-        raise HandlerFailed(
-            f"the function raised {raised}; its log tells more"
-            if raised
-            else "the function answered, but not with an HTTP response: is it a kv-store?"
-        )
+    if not isinstance(result, dict):
+        result = {}
+    if "Task timed out" in str(result.get("errorMessage")):
+        raise HandlerTimeout("the function took longer than its timeout")
+    if raised := result.get("errorType"):
+        raise HandlerFailed(f"the function raised {raised}; its log tells more")
+    if not isinstance(result.get("statusCode"), int):
+        raise HandlerFailed("the function answered, but not as a kv-store does: is it one?")
     text = result.get("body") or ""
     body = base64.b64decode(text) if result.get("isBase64Encoded") else text.encode()
     headers = {name: str(value) for name, value in (result.get("headers") or {}).items()}

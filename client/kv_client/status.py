@@ -46,6 +46,7 @@ def exit_status(error: KVError) -> ExitStatus:
         return ExitStatus.REFUSED
     if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return ExitStatus.NOT_ALLOWED
-    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    overload = error.status == HTTPStatus.TOO_MANY_REQUESTS
+    if overload or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ExitStatus.OUT_OF_REACH
     return ExitStatus.DEFECT

@@ -1,9 +1,12 @@
 """Values on the command line: read from arguments, files and stdin; written to lines."""
 
 import json
+import os
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TextIO
 
 from handler import jsontext
 from handler.jsontext import is_utf8
@@ -11,7 +14,8 @@ from kv_client.context import Context, UsageError
 
 if TYPE_CHECKING:
     from kv_client.api import JSON
-    from kv_client.records import Record
+
+_STDIN_TAKEN = "stdin holds the commands: name a file; --literal takes - as text"
 
 
 def read_value(context: Context, args: Namespace) -> "JSON":
@@ -52,17 +56,38 @@ def _text(context: Context, value: str, *, literal: bool) -> str:
         raise UsageError(f"{'stdin' if value == '-' else value[1:]} is not UTF-8") from error
 
 
-def shown(record: "Record") -> str:
-    """Return a value as ``get`` prints it: a string as it is, anything else as JSON."""
-    if not record.json.startswith('"'):
-        return record.json
-    text: str = json.loads(record.json)
-    return text if is_utf8(text) else record.json
+@contextmanager
+def open_bytes(name: str, stdin: TextIO | None) -> Iterator[tuple[IO[bytes], int | None]]:
+    """Open a file, or stdin where the name is ``-``; the file's size comes with it.
+
+    Raises:
+        UsageError: It can't be read.
+    """
+    if name == "-":
+        if stdin is None:
+            raise UsageError(_STDIN_TAKEN)
+        yield stdin.buffer, None
+        return
+    try:
+        stream = Path(name).open("rb")  # noqa: SIM115 (only opening it is tried here)
+    except OSError as error:
+        raise UsageError(f"can't read {name}: {error.strerror}") from error
+    with stream:
+        yield stream, os.fstat(stream.fileno()).st_size
 
 
-def shown_on_a_line(record: "Record") -> str:
-    """Return a value for a line of its own: a string with control characters stays JSON."""
-    text = shown(record)
+def shown(value: str) -> str:
+    """Return a value's JSON as ``get`` prints it: a string as it is, anything else as JSON."""
+    if not value.startswith('"'):
+        return value
+    text: str = json.loads(value)
+    # A lone surrogate can't be printed.
+    return text if is_utf8(text) else value
+
+
+def shown_on_a_line(value: str) -> str:
+    """Return a value's JSON for a line of its own: a string with control characters stays JSON."""
+    text = shown(value)
     if any(character < " " or character == "\x7f" for character in text):
-        return record.json.replace("\r", " ").replace("\n", " ")
+        return value.replace("\r", " ").replace("\n", " ")
     return text

@@ -1,0 +1,181 @@
+"""What reaches into AWS: credentials and signatures, functions, stacks."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoRegionError,
+    ProfileNotFound,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from requests.auth import AuthBase
+
+from kv_client.errors import (
+    AccessDenied,
+    EndpointError,
+    HandlerFailed,
+    KVError,
+    OutOfReach,
+    RequestTooLarge,
+    Throttled,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_lambda import LambdaClient
+
+# The retries are the connection's, which knows what is safe to send again.
+_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1})
+
+
+class AWS:
+    """The caller's account, as boto3 finds it.
+
+    Args:
+        region: The region; None for that of the environment or the AWS profile.
+        profile: A profile of the AWS configuration; None for the default.
+
+    Raises:
+        EndpointError: There is no such profile.
+    """
+
+    def __init__(self, region: str | None, profile: str | None) -> None:
+        try:
+            self._session = boto3.Session(
+                region_name=region or os.environ.get("AWS_REGION"), profile_name=profile
+            )
+        except ProfileNotFound as error:
+            raise EndpointError(f"{error}: --aws-profile takes one of ~/.aws/config") from error
+
+    def signer(self, service: str, host: str) -> "Signer":
+        """Return what signs requests to a host.
+
+        Raises:
+            EndpointError: Neither the host nor the configuration names the region.
+        """
+        labels = host.split(".")
+        # ID.execute-api.REGION.amazonaws.com, ID.lambda-url.REGION.on.aws
+        named = len(labels) > 4 and labels[2]  # noqa: PLR2004
+        region = named or self._session.region_name
+        if not region:
+            raise EndpointError(f"{host} names no region: --region or AWS_REGION does")
+        return Signer(self._session, service, region)
+
+    def function(self, name: str) -> "Function":
+        """Return a function, by its name or ARN, with or without a version or an alias.
+
+        Raises:
+            EndpointError: No region is configured.
+        """
+        with _explained(f"function {name}"):
+            return Function(name, self._session.client("lambda", config=_CONFIG))
+
+    def stack_endpoint(self, name: str) -> str:
+        """Return the output ``Endpoint`` of a CloudFormation stack.
+
+        Raises:
+            EndpointError: There is no such stack, or it has no such output.
+            AccessDenied: There are no credentials, or they do not allow to describe it.
+            OutOfReach: CloudFormation did not answer.
+        """
+        with _explained(f"stack {name}"):
+            client: CloudFormationClient = self._session.client("cloudformation", config=_CONFIG)
+            try:
+                stack = client.describe_stacks(StackName=name)["Stacks"][0]
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "ValidationError":
+                    raise EndpointError(f"there is no stack {name}: {error}") from error
+                raise
+        for output in stack.get("Outputs", []):
+            if output.get("OutputKey") == "Endpoint":
+                return output["OutputValue"]
+        raise EndpointError(f"stack {name} has no output Endpoint: is it a kv-store?")
+
+
+class Signer(AuthBase):
+    """Signs requests with Signature Version 4, with the credentials of each moment.
+
+    Args:
+        session: Where the credentials come from.
+        service: The service that the signature is for.
+        region: Its region.
+    """
+
+    def __init__(self, session: boto3.Session, service: str, region: str) -> None:
+        self._session = session
+        self._service = service
+        self._region = region
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        with _explained(f"the credentials for {self._service}"):
+            credentials = self._session.get_credentials()
+            if credentials is None:
+                raise AccessDenied(
+                    "there are no AWS credentials: set AWS_ACCESS_KEY_ID and "
+                    "AWS_SECRET_ACCESS_KEY, or name a profile with --aws-profile"
+                )
+            frozen = credentials.get_frozen_credentials()
+        signed = AWSRequest(method=request.method, url=request.url, data=request.body or b"")
+        SigV4Auth(frozen, self._service, self._region).add_auth(signed)
+        request.headers.update(dict(signed.headers.items()))
+        return request
+
+
+class Function:
+    """A Lambda function, called through Lambda's Invoke API."""
+
+    def __init__(self, name: str, client: "LambdaClient") -> None:
+        self._name = name
+        self._client = client
+
+    def invoke(self, event: bytes) -> Any:
+        """Return what the function returns for an event, or how it failed.
+
+        Raises:
+            KVError: It did not come to that.
+        """
+        with _explained(f"function {self._name}"):
+            answer = self._client.invoke(FunctionName=self._name, Payload=event)
+            return json.loads(answer["Payload"].read())
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Raise what boto3 raises in the words of the contract, or of requests."""
+    try:
+        yield
+    except NoRegionError as error:
+        raise EndpointError("no AWS region is set: --region or AWS_REGION does") from error
+    except (BotoConnectionError, HTTPClientError) as error:
+        raise requests.ConnectionError(str(error)) from error
+    except ClientError as error:
+        raise _refusal(what, error) from error
+    except BotoCoreError as error:
+        # What is left concerns credentials: missing, incomplete, expired, not to be fetched.
+        raise AccessDenied(f"{what}: {error}") from error
+
+
+def _refusal(what: str, error: ClientError) -> KVError:
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    message = f"{what}: {error}"
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return AccessDenied(message)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Throttled(message)
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return RequestTooLarge(message)
+    if status == HTTPStatus.BAD_GATEWAY:
+        return HandlerFailed(message)
+    return OutOfReach(message)

@@ -1,0 +1,301 @@
+"""Import: lines of JSON, as export prints them, back into a store.
+
+A batch of lines is looked up first, and then only what differs is written: so what is true already
+is left alone, and an import that was interrupted can be run again.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from handler.keys import check_key
+from kv_client import fastjson
+from kv_client.errors import KeyNotFound, KVError, ResponseTooLarge, named
+
+if TYPE_CHECKING:
+    from kv_client.api import KVClient
+
+# A batch holds 1000 operations, and a line may need two: a write and a subscription.
+_BATCH_LINES = 500
+# Escaped inside an event's JSON a batch's text may double, and Lambda carries 6 MB.
+_BATCH_BYTES = 2 * 1024 * 1024
+# The longest record, with room for another program's spacing.
+_MAX_LINE_BYTES = 4 * 1024 * 1024
+# A time to live is in whole seconds, so an expiry that was imported is off by less than this.
+_SAME_EXPIRY = timedelta(seconds=2)
+_ON_A_LINE = bytes.maketrans(b"\r\n", b"  ")
+_FIELDS = {
+    "key",
+    "value",
+    "version",
+    "etag",
+    "created_at",
+    "updated_at",
+    "expires_at",
+    "subscribed",
+}
+
+
+class Mode(StrEnum):
+    """What an import may do: make missing keys, change existing ones, or either."""
+
+    SET = "set"
+    PUT = "put"
+    REPLACE = "replace"
+
+
+class Outcome(StrEnum):
+    """What became of a line, or would."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class State(NamedTuple):
+    """What an import carries of a record.
+
+    Attributes:
+        value: Its JSON text.
+        expires_at: When it goes; None if it stays.
+        subscribed: Whether it is subscribed to; None where that is not to be changed.
+    """
+
+    value: bytes
+    expires_at: datetime | None
+    subscribed: bool | None
+
+
+class _Line(NamedTuple):
+    number: int
+    key: str
+    state: State
+    size: int
+
+
+class _Operation(NamedTuple):
+    line: _Line
+    text: str
+
+
+class _MalformedLine(ValueError):
+    """A line holds no record; the message says why."""
+
+
+class Import:
+    """Brings records into a store.
+
+    Args:
+        client: What asks the store.
+        mode: What may be done.
+        dry_run: Whether to write nothing.
+        complain: Called with what is wrong with a line.
+
+    Attributes:
+        counts: How many lines came to which outcome.
+    """
+
+    def __init__(
+        self, client: "KVClient", mode: Mode, *, dry_run: bool, complain: Callable[[str], None]
+    ) -> None:
+        self._client = client
+        self._mode = mode
+        self._dry_run = dry_run
+        self._complain = complain
+        self.counts = dict.fromkeys(Outcome, 0)
+
+    def run(self, lines: Iterable[tuple[int, bytes]]) -> None:
+        """Bring in the records of numbered lines.
+
+        Raises:
+            KVError: The store did not answer. What was brought in until then stays.
+        """
+        for batch in _batches(self._parsed(lines)):
+            self._bring_in(batch)
+
+    def _parsed(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[_Line]:
+        for number, text in lines:
+            try:
+                line = _parse(number, text)
+            except (ValueError, KVError) as error:
+                self._fail(number, error)
+                continue
+            if line.state.expires_at is not None and line.state.expires_at <= datetime.now(UTC):
+                self.counts[Outcome.SKIPPED] += 1
+            else:
+                yield line
+
+    def _bring_in(self, batch: list[_Line]) -> None:
+        outcomes: dict[int, Outcome] = {}
+        operations: list[_Operation] = []
+        for line, found in zip(batch, self._look_up(batch), strict=True):
+            if isinstance(found, KVError):
+                self._fail(line.number, found)
+                continue
+            outcome, needed = _plan(line, found, self._mode)
+            outcomes[line.number] = outcome
+            operations.extend(_Operation(line, text) for text in needed)
+        if operations and not self._dry_run:
+            for number, error in self._write(operations):
+                if outcomes.pop(number, None) is not None:
+                    self._fail(number, error)
+        for outcome in outcomes.values():
+            self.counts[outcome] += 1
+
+    def _look_up(self, batch: list[_Line]) -> list[State | KVError | None]:
+        """Return what the store holds for each line: None where nothing, an error if unknown."""
+        answers = self._send([_operation("get", line) for line in batch])
+        return [self._found(line, answer) for line, answer in zip(batch, answers, strict=True)]
+
+    def _found(self, line: _Line, answer: bytes | KVError) -> State | KVError | None:
+        match answer:
+            case KeyNotFound():
+                return None
+            case ResponseTooLarge():
+                return _state_of(fastjson.members(self._client.get(line.key).text.encode()))
+            case KVError():
+                return answer
+        return _state_of(fastjson.members(answer))
+
+    def _write(self, operations: list[_Operation]) -> Iterator[tuple[int, KVError]]:
+        """Do the operations, and yield the failures with the numbers of their lines."""
+        answers = self._send([operation.text for operation in operations])
+        for operation, answer in zip(operations, answers, strict=True):
+            # A subscription that was made answers the record, which may not fit into the answer.
+            if isinstance(answer, KVError) and not isinstance(answer, ResponseTooLarge):
+                yield operation.line.number, answer
+
+    def _send(self, operations: list[str]) -> list[bytes | KVError]:
+        """Return each operation's record as JSON, or its error; doing them twice does no harm."""
+        body = f'{{"operations":[{",".join(operations)}]}}'
+        text = self._client.connection.send("POST", "/batch", body=body).text.encode()
+        return [_answer(result) for result in fastjson.elements(fastjson.members(text)["results"])]
+
+    def _fail(self, number: int, error: Exception) -> None:
+        self.counts[Outcome.FAILED] += 1
+        self._complain(f"line {number}: {error}")
+
+
+def read_lines(stream: IO[bytes], advance: Callable[[int], object]) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a stream that are not blank, with their numbers from 1.
+
+    Args:
+        stream: What to read; never more than a line of it is held.
+        advance: Called with the bytes of each line that was read.
+    """
+    number = 0
+    while text := stream.readline(_MAX_LINE_BYTES):
+        number += 1
+        advance(len(text))
+        line = text
+        while len(text) == _MAX_LINE_BYTES and not text.endswith(b"\n"):
+            text = stream.readline(_MAX_LINE_BYTES)
+            advance(len(text))
+            line = b""
+        if line.strip() or not line:
+            yield number, line
+
+
+def _parse(number: int, text: bytes) -> _Line:
+    if not text:
+        raise _MalformedLine(f"is longer than {_MAX_LINE_BYTES} bytes, so no record")
+    text.decode()
+    fields = fastjson.members(text)
+    if unknown := fields.keys() - _FIELDS:
+        raise _MalformedLine(f"a record has no field {min(unknown)!r}")
+    if missing := {"key", "value"} - fields.keys():
+        raise _MalformedLine(f"a record has the field {min(missing)!r}")
+    key = json.loads(fields["key"])
+    if not isinstance(key, str):
+        raise _MalformedLine("the key is not text")
+    return _Line(number, check_key(key), _state_of(fields), len(text))
+
+
+def _state_of(fields: dict[str, bytes]) -> State:
+    expires_at = json.loads(fields.get("expires_at", b"null"))
+    subscribed = json.loads(fields.get("subscribed", b"null"))
+    if not isinstance(expires_at, str | None) or not isinstance(subscribed, bool | None):
+        raise _MalformedLine("expires_at is a time or null, subscribed is true or false")
+    moment = None if expires_at is None else datetime.fromisoformat(expires_at)
+    if moment is not None and moment.tzinfo is None:
+        raise _MalformedLine("expires_at has no time zone")
+    return State(fields["value"], moment, subscribed)
+
+
+def _batches(lines: Iterable[_Line]) -> Iterator[list[_Line]]:
+    """Yield lines in batches that fit into a request, no key twice in one."""
+    batch: dict[str, _Line] = {}
+    size = 0
+    for line in lines:
+        if len(batch) == _BATCH_LINES or size + line.size > _BATCH_BYTES or line.key in batch:
+            yield list(batch.values())
+            batch, size = {}, 0
+        batch[line.key] = line
+        size += line.size
+    if batch:
+        yield list(batch.values())
+
+
+def _plan(line: _Line, found: State | None, mode: Mode) -> tuple[Outcome, list[str]]:
+    """Return what becomes of a line, and the operations that it takes."""
+    wanted = line.state
+    if found is None:
+        if mode is Mode.PUT:
+            return Outcome.SKIPPED, []
+        needed = [_put(line, create=True) if mode is Mode.REPLACE else _set(line)]
+        return Outcome.CREATED, [*needed, *_subscription(line, subscribed=False)]
+    needed = [] if _same(wanted, found) else [_put(line, create=mode is Mode.REPLACE)]
+    needed += _subscription(line, subscribed=bool(found.subscribed))
+    if not needed:
+        return Outcome.UNCHANGED, []
+    return (Outcome.SKIPPED, []) if mode is Mode.SET else (Outcome.CHANGED, needed)
+
+
+def _answer(result: bytes) -> bytes | KVError:
+    fields = fastjson.members(result)
+    if "error" not in fields:
+        return fields["record"]
+    error = named(json.loads(fields["error"])) or KVError
+    return error(json.loads(fields["message"]))
+
+
+def _same(wanted: State, found: State) -> bool:
+    # On a line of its own a value's line breaks become spaces.
+    if wanted.value != found.value.translate(_ON_A_LINE):
+        return False
+    if wanted.expires_at is None or found.expires_at is None:
+        return wanted.expires_at is found.expires_at
+    return abs(wanted.expires_at - found.expires_at) < _SAME_EXPIRY
+
+
+def _set(line: _Line) -> str:
+    ttl = _ttl(line.state)
+    return _operation("set", line, f'"value":{line.state.value.decode()},"ttl":{json.dumps(ttl)}')
+
+
+def _put(line: _Line, *, create: bool) -> str:
+    ttl = json.dumps(_ttl(line.state))
+    rest = f'"value":{line.state.value.decode()},"ttl":{ttl},"create":{json.dumps(create)}'
+    return _operation("put", line, rest)
+
+
+def _subscription(line: _Line, *, subscribed: bool) -> list[str]:
+    if line.state.subscribed in (None, subscribed):
+        return []
+    return [_operation("subs" if line.state.subscribed else "unsubs", line)]
+
+
+def _operation(op: str, line: _Line, rest: str = "") -> str:
+    return f'{{"op":"{op}","key":{json.dumps(line.key)}{"," if rest else ""}{rest}}}'
+
+
+def _ttl(state: State) -> int | None:
+    """Return what is left of a record's time to live, in whole seconds."""
+    if state.expires_at is None:
+        return None
+    return max(1, math.ceil((state.expires_at - datetime.now(UTC)).total_seconds()))
