@@ -42,7 +42,7 @@ def members(text: str) -> dict[str, str]:
     Raises:
         MalformedJSON: The text is not one JSON object.
     """
-    return {json.loads(name): value for name, value in _parts(text, "{")}
+    return {_plain(name): value for name, value in _parts(text, "{")}
 
 
 def elements(text: str) -> list[str]:
@@ -73,6 +73,12 @@ def is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _plain(string: str) -> str:
+    """Return the text that a JSON string stands for."""
+    plain: str = json.loads(string) if "\\" in string else string[1:-1]
+    return plain
 
 
 def _parts(text: str, opening: str) -> Iterator[tuple[str, str]]:

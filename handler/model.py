@@ -127,8 +127,8 @@ def utc_now() -> datetime:
 
 
 def time_text(moment: datetime) -> str:
-    """Return a moment as the contract writes times: ``2026-11-24T20:55:43.123Z``."""
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    """Return a moment in UTC as the contract writes times: ``2026-11-24T20:55:43.123Z``."""
+    return moment.isoformat(timespec="milliseconds")[: len("2026-11-24T20:55:43.123")] + "Z"
 
 
 def expiry(now: datetime, ttl: int | None | UnsetType, current: str | None) -> str | None:

@@ -126,9 +126,8 @@ class KVClient(MutableMapping[str, Any]):
 
     def getall(self, prefix: str = "", *, page_size: int = 1000) -> Iterator[Record]:
         """Yield the records whose keys begin with ``prefix``, page by page in key order."""
-        query = {"limit": str(page_size), **({"prefix": prefix} if prefix else {})}
-        for item in self._pages("/keys", "items", query):
-            yield Record.parse(item)
+        for page in self.pages("/keys", {"limit": str(page_size), "prefix": prefix}):
+            yield from map(Record.parse, jsontext.elements(page["items"]))
 
     def subs(self, key: str) -> Record:
         """Subscribe to a key: its changes are reported from now on.
@@ -149,8 +148,8 @@ class KVClient(MutableMapping[str, Any]):
 
     def suball(self) -> Iterator[str]:
         """Yield the subscribed keys, page by page in key order."""
-        for item in self._pages("/subscriptions", "keys", {}):
-            yield json.loads(item)
+        for page in self.pages("/subscriptions", {}):
+            yield from json.loads(page["keys"])
 
     def incr(self, key: str, by: int = 1) -> Record:
         """Add to a whole number; a key that is not there starts at 0.
@@ -232,18 +231,18 @@ class KVClient(MutableMapping[str, Any]):
         return (record.key for record in self.getall())
 
     def __len__(self) -> int:
-        return sum(1 for _ in self._pages("/keys", "items", {}))
+        return sum(len(jsontext.elements(page["items"])) for page in self.pages("/keys", {}))
 
     def _record(self, method: str, path: str, **request: Any) -> Record:
         return Record.parse(self.connection.send(method, path, **request).text)
 
-    def _pages(self, path: str, items: str, query: dict[str, str]) -> Iterator[str]:
-        """Yield the JSON text of each item of a listing."""
+    def pages(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, str]]:
+        """Yield the pages of a listing: the JSON text of each member."""
         cursor: str | None = ""
         while cursor is not None:
             page = {"limit": _PAGE, **query, **({"cursor": cursor} if cursor else {})}
             parts = jsontext.members(self.connection.send("GET", path, query=page).text)
-            yield from jsontext.elements(parts[items])
+            yield parts
             cursor = json.loads(parts["cursor"])
 
 

@@ -77,13 +77,16 @@ def del_(context: Context, args: Namespace) -> ExitStatus:
 
 
 def getall(context: Context, args: Namespace) -> None:
-    for record in context.client.getall(args.prefix):
-        if context.json:
-            context.print_json(record.text)
-        elif args.keys_only:
-            context.print(record.key)
-        else:
-            context.print(f"{record.key}\t{shown_on_a_line(record.json)}")
+    if context.json:
+        export(context, args)
+        return
+    from kv_client import fastjson, transfer
+
+    for record in transfer.export(context.client, args.prefix):
+        fields = fastjson.members(record)
+        key = fastjson.value(fields["key"])
+        value = shown_on_a_line(fields["value"].decode())
+        context.print(key if args.keys_only else f"{key}\t{value}")
 
 
 def subs(context: Context, args: Namespace) -> None:
@@ -116,8 +119,10 @@ def incr(context: Context, args: Namespace) -> None:
 
 
 def export(context: Context, args: Namespace) -> None:
-    for record in context.client.getall(args.prefix):
-        context.print_json(record.text)
+    from kv_client import transfer
+
+    for record in transfer.export(context.client, args.prefix):
+        context.print_json(record.decode())
 
 
 def import_(context: Context, args: Namespace) -> ExitStatus:

@@ -1,5 +1,8 @@
 """What jsontext does, for many texts: with msgspec, and without it for what that refuses."""
 
+import json
+from typing import Any
+
 import msgspec
 
 from handler import jsontext
@@ -31,6 +34,19 @@ def elements(text: bytes) -> list[bytes]:
         return [bytes(value) for value in _elements.decode(text)]
     except (msgspec.DecodeError, RecursionError):
         return [part.encode() for part in jsontext.elements(_decoded(text))]
+
+
+def value(text: bytes) -> Any:
+    """Return the Python value of JSON text that is known to be well formed."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return json.loads(text)
+
+
+def text(value: object) -> str:
+    """Return a value's JSON text."""
+    return msgspec.json.encode(value).decode()
 
 
 def _decoded(text: bytes) -> str:

@@ -1,7 +1,7 @@
-"""Import: lines of JSON, as export prints them, back into a store.
+"""Export and import: records as lines of JSON, out of a store and back into one.
 
-A batch of lines is looked up first, and then only what differs is written: so what is true already
-is left alone, and an import that was interrupted can be run again.
+An import looks a batch of lines up first, and then writes only what differs: what is true already
+is left alone, so an import that was interrupted can be run again.
 """
 
 import json
@@ -18,8 +18,7 @@ from kv_client.errors import KeyNotFound, KVError, ResponseTooLarge, named
 if TYPE_CHECKING:
     from kv_client.api import KVClient
 
-# A batch holds 1000 operations, and a line may need two: a write and a subscription.
-_BATCH_LINES = 500
+_BATCH_OPERATIONS = 1000
 # Escaped inside an event's JSON a batch's text may double, and Lambda carries 6 MB.
 _BATCH_BYTES = 2 * 1024 * 1024
 # The longest record, with room for another program's spacing.
@@ -140,10 +139,9 @@ class Import:
             outcome, needed = _plan(line, found, self._mode)
             outcomes[line.number] = outcome
             operations.extend(_Operation(line, text) for text in needed)
-        if operations and not self._dry_run:
-            for number, error in self._write(operations):
-                if outcomes.pop(number, None) is not None:
-                    self._fail(number, error)
+        for number, error in [] if self._dry_run else self._write(operations):
+            if outcomes.pop(number, None) is not None:
+                self._fail(number, error)
         for outcome in outcomes.values():
             self.counts[outcome] += 1
 
@@ -164,11 +162,14 @@ class Import:
 
     def _write(self, operations: list[_Operation]) -> Iterator[tuple[int, KVError]]:
         """Do the operations, and yield the failures with the numbers of their lines."""
-        answers = self._send([operation.text for operation in operations])
-        for operation, answer in zip(operations, answers, strict=True):
-            # A subscription that was made answers the record, which may not fit into the answer.
-            if isinstance(answer, KVError) and not isinstance(answer, ResponseTooLarge):
-                yield operation.line.number, answer
+        # A line may need two, a write and a subscription: more than one request takes.
+        for start in range(0, len(operations), _BATCH_OPERATIONS):
+            part = operations[start : start + _BATCH_OPERATIONS]
+            answers = self._send([operation.text for operation in part])
+            for operation, answer in zip(part, answers, strict=True):
+                # A subscription that was made answers the record, which may not fit in.
+                if isinstance(answer, KVError) and not isinstance(answer, ResponseTooLarge):
+                    yield operation.line.number, answer
 
     def _send(self, operations: list[str]) -> list[bytes | KVError]:
         """Return each operation's record as JSON, or its error; doing them twice does no harm."""
@@ -179,6 +180,12 @@ class Import:
     def _fail(self, number: int, error: Exception) -> None:
         self.counts[Outcome.FAILED] += 1
         self._complain(f"line {number}: {error}")
+
+
+def export(client: "KVClient", prefix: str) -> Iterator[bytes]:
+    """Yield the records whose keys begin with ``prefix`` as JSON text, in key order."""
+    for page in client.pages("/keys", {"prefix": prefix}):
+        yield from fastjson.elements(page["items"].encode())
 
 
 def read_lines(stream: IO[bytes], advance: Callable[[int], object]) -> Iterator[tuple[int, bytes]]:
@@ -210,15 +217,15 @@ def _parse(number: int, text: bytes) -> _Line:
         raise _MalformedLine(f"a record has no field {min(unknown)!r}")
     if missing := {"key", "value"} - fields.keys():
         raise _MalformedLine(f"a record has the field {min(missing)!r}")
-    key = json.loads(fields["key"])
+    key = fastjson.value(fields["key"])
     if not isinstance(key, str):
         raise _MalformedLine("the key is not text")
     return _Line(number, check_key(key), _state_of(fields), len(text))
 
 
 def _state_of(fields: dict[str, bytes]) -> State:
-    expires_at = json.loads(fields.get("expires_at", b"null"))
-    subscribed = json.loads(fields.get("subscribed", b"null"))
+    expires_at = fastjson.value(fields.get("expires_at", b"null"))
+    subscribed = fastjson.value(fields.get("subscribed", b"null"))
     if not isinstance(expires_at, str | None) or not isinstance(subscribed, bool | None):
         raise _MalformedLine("expires_at is a time or null, subscribed is true or false")
     moment = None if expires_at is None else datetime.fromisoformat(expires_at)
@@ -232,7 +239,7 @@ def _batches(lines: Iterable[_Line]) -> Iterator[list[_Line]]:
     batch: dict[str, _Line] = {}
     size = 0
     for line in lines:
-        if len(batch) == _BATCH_LINES or size + line.size > _BATCH_BYTES or line.key in batch:
+        if len(batch) == _BATCH_OPERATIONS or size + line.size > _BATCH_BYTES or line.key in batch:
             yield list(batch.values())
             batch, size = {}, 0
         batch[line.key] = line
@@ -260,8 +267,8 @@ def _answer(result: bytes) -> bytes | KVError:
     fields = fastjson.members(result)
     if "error" not in fields:
         return fields["record"]
-    error = named(json.loads(fields["error"])) or KVError
-    return error(json.loads(fields["message"]))
+    error = named(fastjson.value(fields["error"])) or KVError
+    return error(fastjson.value(fields["message"]))
 
 
 def _same(wanted: State, found: State) -> bool:
@@ -291,7 +298,7 @@ def _subscription(line: _Line, *, subscribed: bool) -> list[str]:
 
 
 def _operation(op: str, line: _Line, rest: str = "") -> str:
-    return f'{{"op":"{op}","key":{json.dumps(line.key)}{"," if rest else ""}{rest}}}'
+    return f'{{"op":"{op}","key":{fastjson.text(line.key)}{"," if rest else ""}{rest}}}'
 
 
 def _ttl(state: State) -> int | None:
