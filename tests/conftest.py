@@ -10,39 +10,39 @@ from tests import runtimes
 
 @pytest.fixture(scope="session")
 def docker() -> None:
-    """A Docker engine that answers."""
+    """Require a Docker engine that answers."""
     _need(runtimes.docker_problem())
 
 
 @pytest.fixture(scope="session")
 def sam() -> None:
-    """The SAM CLI."""
+    """Require the SAM CLI."""
     _need(runtimes.sam_problem())
 
 
 @pytest.fixture(scope="session")
 def image(docker: None) -> str:
-    """The container image, by its tag."""
+    """Build the container image and return its tag."""
     return runtimes.build_image("kv-store-test")
 
 
 @pytest.fixture(scope="session")
 def rie_image(image: str) -> Iterator[str]:
-    """The endpoint of the image under its emulator."""
+    """Run the image under its emulator and yield its URL."""
     with runtimes.rie_image(image) as endpoint:
         yield endpoint
 
 
 @pytest.fixture(scope="session")
 def rie_bare(sam: None) -> Iterator[str]:
-    """The endpoint of the handler under the bare emulator, which SAM brings along."""
+    """Run the handler under the bare emulator, which SAM brings along, and yield its URL."""
     with runtimes.rie_bare() as endpoint:
         yield endpoint
 
 
 @pytest.fixture(scope="session")
 def sam_start_api(docker: None, sam: None) -> Iterator[str]:
-    """The endpoint of `sam local start-api`."""
+    """Run `sam local start-api` and yield its URL."""
     with runtimes.sam_start_api() as endpoint:
         yield endpoint
 
