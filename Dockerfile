@@ -11,7 +11,7 @@ COPY handler ${LAMBDA_TASK_ROOT}/handler
 # Bytecode named after the source's hash, not its time, comes out the same in every build, and
 # "unchecked" spares the start the look at the source. The modes do not depend on the builder's umask.
 RUN rm "${LAMBDA_TASK_ROOT}/handler/requirements.txt" \
- && python -m compileall -q --invalidation-mode unchecked-hash "${LAMBDA_TASK_ROOT}" \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash "${LAMBDA_TASK_ROOT}" \
  && chmod -R u=rwX,go=rX "${LAMBDA_TASK_ROOT}"
 
 FROM public.ecr.aws/lambda/python:3.13

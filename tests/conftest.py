@@ -1,6 +1,7 @@
 """What tests share: the runtimes that the handler is run in, each started once for all tests."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -36,6 +37,8 @@ def rie_image(image: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def rie_bare(sam: None) -> Iterator[str]:
     """Run the handler under the bare emulator, which SAM brings along, and yield its URL."""
+    if sys.platform != "linux":
+        pytest.skip("the emulator is a program for Linux")
     with runtimes.rie_bare() as endpoint:
         yield endpoint
 

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import requests
+
 from tests.runtimes import ROOT
 
 # What each answers on an empty store.
@@ -26,3 +28,11 @@ def load_event(name: str) -> dict[str, Any]:
     """Return the event of a verb."""
     event: dict[str, Any] = json.loads((ROOT / f"events/{name}.json").read_text())
     return event
+
+
+def send(endpoint: str, verb: str) -> dict[str, Any]:
+    """Send the event of a verb to an emulator, named as ``rie://HOST:PORT``; return the answer."""
+    address = endpoint.removeprefix("rie://")
+    url = f"http://{address}/2015-03-31/functions/function/invocations"
+    answer: dict[str, Any] = requests.post(url, json=load_event(verb), timeout=30).json()
+    return answer

@@ -10,12 +10,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from socket import socket
-from uuid import uuid4
-
-import requests
 
 ROOT = Path(__file__).parent.parent
 SAM = ROOT / ".venv-sam/bin/sam"
@@ -27,8 +25,7 @@ def docker_problem() -> str | None:
     """Return why Docker cannot be used here, or None where an engine answers."""
     if not shutil.which("docker"):
         return "there is no docker command"
-    answer = subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=False)
-    return None if answer.returncode == 0 else "no Docker engine answers"
+    return None if _run("docker", "info").returncode == 0 else "no Docker engine answers"
 
 
 def sam_problem() -> str | None:
@@ -42,9 +39,7 @@ def run(*command: str | Path, environment: dict[str, str] | None = None) -> str:
     Raises:
         AssertionError: It failed; the message holds all that it said.
     """
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    done = _run(*command, environment=environment)
     assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{_output(done)}"
     return done.stdout
 
@@ -61,28 +56,24 @@ def rie_image(image: str, *options: str) -> Iterator[str]:
 
     Args:
         image: The tag of the image.
-        options: Further options of ``docker run``.
+        options: Further options of ``docker create``.
 
     Yields:
         The endpoint's URL.
     """
-    name = f"kv-store-test-{uuid4().hex}"
-    publish = f"{_LOOPBACK}::8080"
-    run("docker", "run", "--detach", "--name", name, "--publish", publish, *options, image)
+    publish, state = f"{_LOOPBACK}::8080", "{{.State.Running}}"
+    container = run("docker", "create", "--publish", publish, *options, image).strip()
     try:
-        address = run("docker", "port", name, "8080/tcp").strip()
+        run("docker", "start", container)
+        address = run("docker", "port", container, "8080/tcp").strip()
         _wait_until_answering(
             address,
-            is_running=lambda: "true" in run("docker", "inspect", "-f", "{{.State.Running}}", name),
-            log=lambda: _output(
-                subprocess.run(
-                    ["docker", "logs", name], capture_output=True, text=True, check=False
-                )
-            ),
+            is_running=lambda: "true" in run("docker", "inspect", "-f", state, container),
+            log=lambda: _output(_run("docker", "logs", container)),
         )
         yield f"rie://{address}"
     finally:
-        run("docker", "rm", "--force", name)
+        run("docker", "rm", "--force", container)
 
 
 @contextmanager
@@ -113,14 +104,8 @@ def sam_start_api() -> Iterator[str]:
     run(SAM, "build", environment=sam_environment())
     address = _free_address()
     command = (SAM, "local", "start-api", "--port", address.rpartition(":")[2])
-    with _process(command, address, sam_environment()) as log:
-        try:
-            yield f"http://{address}"
-        finally:
-            containers = re.findall("SAM_CONTAINER_ID: ([0-9a-f]+)", log())
-    # SAM removes them itself, unless it had to be killed.
-    for container in containers:
-        subprocess.run(["docker", "rm", "--force", container], capture_output=True, check=False)
+    with _process(command, address, sam_environment(), after=_remove_sam_containers):
+        yield f"http://{address}"
 
 
 def sam_environment() -> dict[str, str]:
@@ -151,9 +136,19 @@ def emulator() -> Path:
 
 @contextmanager
 def _process(
-    command: tuple[str | Path, ...], address: str, environment: dict[str, str] | None = None
-) -> Iterator[Callable[[], str]]:
-    """Run a server until the block ends; yield what reads its log, once the server answers."""
+    command: tuple[str | Path, ...],
+    address: str,
+    environment: dict[str, str] | None = None,
+    after: Callable[[str], None] = lambda _: None,
+) -> Iterator[None]:
+    """Run a server until the block ends.
+
+    Args:
+        command: What to run.
+        address: Where the block may count on it to answer.
+        environment: Its environment; by default, this process's own.
+        after: Is given the server's log once the server has ended, however it went.
+    """
     with tempfile.NamedTemporaryFile() as file:
 
         def log() -> str:
@@ -170,7 +165,7 @@ def _process(
         )
         try:
             _wait_until_answering(address, is_running=lambda: server.poll() is None, log=log)
-            yield log
+            yield
         finally:
             server.terminate()
             try:
@@ -178,6 +173,13 @@ def _process(
             finally:
                 _kill_group(server.pid)
                 server.wait()
+                after(log())
+
+
+def _remove_sam_containers(log: str) -> None:
+    # SAM removes them itself, unless it had to be killed.
+    for container in re.findall("SAM_CONTAINER_ID: ([0-9a-f]+)", log):
+        _run("docker", "rm", "--force", container)
 
 
 def _kill_group(leader: int) -> None:
@@ -200,13 +202,28 @@ def _wait_until_answering(
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            requests.get(f"http://{address}/", timeout=_PATIENCE)
-        except requests.ConnectionError:
+            _status(address)
+        except ConnectionError:
             assert is_running(), f"the server at {address} ended:\n{log()}"
             assert time.monotonic() < deadline, f"nothing answers at {address}:\n{log()}"
             time.sleep(0.05)
         else:
             return
+
+
+def _status(address: str) -> int:
+    # Without requests, which would ask the environment for a proxy.
+    with closing(HTTPConnection(address, timeout=_PATIENCE)) as connection:
+        connection.request("GET", "/")
+        return connection.getresponse().status
+
+
+def _run(
+    *command: str | Path, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def _output(done: subprocess.CompletedProcess[str]) -> str:

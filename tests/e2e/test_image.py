@@ -2,13 +2,11 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 
 from tests import runtimes
-from tests.event_files import load_event
+from tests.event_files import send
 from tests.runtimes import ROOT, run
 
 pytestmark = pytest.mark.docker
@@ -49,13 +47,6 @@ for folder, folders, names in os.walk("/"):
 """
 
 
-def _send(endpoint: str, event: dict[str, Any]) -> dict[str, Any]:
-    address = endpoint.removeprefix("rie://")
-    url = f"http://{address}/2015-03-31/functions/function/invocations"
-    answer: dict[str, Any] = requests.post(url, json=event, timeout=30).json()
-    return answer
-
-
 def _python(image: str, program: str) -> list[str]:
     """Run a program in an image; return the lines that it prints, in order."""
     return sorted(
@@ -73,24 +64,24 @@ def fresh_image(image: str) -> Iterator[str]:
 
 def test_data_lives_from_one_invocation_to_the_next(image: str) -> None:
     with runtimes.rie_image(image) as endpoint:
-        assert _send(endpoint, load_event("set"))["statusCode"] == 201
-        answer = _send(endpoint, load_event("get"))
+        assert send(endpoint, "set")["statusCode"] == 201
+        answer = send(endpoint, "get")
 
     assert json.loads(answer["body"])["value"] == "ashish"
 
 
 def test_a_new_container_starts_with_an_empty_store(image: str) -> None:
     with runtimes.rie_image(image) as endpoint:
-        assert _send(endpoint, load_event("set"))["statusCode"] == 201
+        assert send(endpoint, "set")["statusCode"] == 201
     with runtimes.rie_image(image) as endpoint:
-        assert _send(endpoint, load_event("get"))["statusCode"] == 404
+        assert send(endpoint, "get")["statusCode"] == 404
 
 
 def test_it_runs_as_lambda_runs_it_on_a_read_only_disk_as_a_user_of_no_privilege(
     image: str,
 ) -> None:
     with runtimes.rie_image(image, "--read-only", "--user", "993:990") as endpoint:
-        assert _send(endpoint, load_event("set"))["statusCode"] == 201
+        assert send(endpoint, "set")["statusCode"] == 201
 
 
 def test_every_source_has_bytecode_that_is_its_own_and_is_not_checked_at_the_start(
