@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from handler import __version__
 from kv_client import commands
@@ -52,6 +52,13 @@ def run(argv: Sequence[str], streams: Streams, shell: Context | None = None) -> 
     return status
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong as every other command does, in the shell too."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(ExitStatus.USAGE, f"kv-client: {message}\n{self.format_usage()}")
+
+
 class CommandLine(NamedTuple):
     """What reads a command line: the whole of it, and each command's part by its name."""
 
@@ -62,7 +69,7 @@ class CommandLine(NamedTuple):
 @cache
 def command_line(*, in_shell: bool = False) -> CommandLine:
     """Return what reads kv-client's command line, or a line in its shell."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="" if in_shell else "kv-client",
         usage="COMMAND …" if in_shell else "kv-client [OPTION…] COMMAND …",
         description=_DESCRIPTION,
@@ -70,7 +77,7 @@ def command_line(*, in_shell: bool = False) -> CommandLine:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    _add_options(parser, default=None)
+    _add_options(parser, command=False)
     if not in_shell:
         parser.add_argument("--version", action="version", version=f"kv-client {__version__}")
         parser.set_defaults(run=commands.shell)
@@ -84,8 +91,7 @@ def command_line(*, in_shell: bool = False) -> CommandLine:
         command = found.add_parser(
             name, aliases=aliases, help=about, description=f"{name}: {about}.", allow_abbrev=False
         )
-        # The options may stand behind the command too; there they must not undo those before it.
-        _add_options(command, default=argparse.SUPPRESS)
+        _add_options(command, command=True)
         command.set_defaults(run=run)
         return command
 
@@ -95,36 +101,22 @@ def command_line(*, in_shell: bool = False) -> CommandLine:
     return CommandLine(parser, found.choices)
 
 
-def _add_options(parser: argparse.ArgumentParser, default: str | None) -> None:
+def _add_options(parser: argparse.ArgumentParser, *, command: bool) -> None:
+    """Add the options of every command: to the program, which shows them, or to a command."""
     group = parser.add_argument_group("options of every command")
-    group.add_argument("--endpoint", metavar="URL", default=default, help="where the store is")
-    group.add_argument(
-        "--profile", metavar="NAME", default=default, help="the profile that says where"
-    )
-    group.add_argument(
-        "--json", action="store_true", default=default or False, help="print JSON, an object a line"
-    )
-    group.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        type=_seconds,
-        default=default,
-        help="for the whole command, retries included",
-    )
-    group.add_argument(
-        "--retries",
-        metavar="N",
-        type=_count,
-        default=default,
-        help="how often a request is sent again where that is safe",
-    )
-    group.add_argument("--region", metavar="REGION", default=default, help="the AWS region")
-    group.add_argument(
-        "--aws-profile",
-        metavar="NAME",
-        default=default,
-        help="the profile of the AWS configuration",
-    )
+
+    def add(name: str, about: str, **how: Any) -> None:
+        # Behind the command, where they may stand too, they must not undo those before it.
+        how["default"] = argparse.SUPPRESS if command else how.get("default")
+        group.add_argument(name, help=argparse.SUPPRESS if command else about, **how)
+
+    add("--endpoint", "where the store is", metavar="URL")
+    add("--profile", "the profile that says where", metavar="NAME")
+    add("--json", "print JSON, an object a line", action="store_true", default=False)
+    add("--timeout", "for the whole command, retries included", metavar="SECONDS", type=_seconds)
+    add("--retries", "how often to send again what is safe to", metavar="N", type=_count)
+    add("--region", "the AWS region", metavar="REGION")
+    add("--aws-profile", "the AWS configuration's profile", metavar="NAME")
 
 
 def _add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:

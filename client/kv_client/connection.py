@@ -107,7 +107,7 @@ class Connection:
                 wait = 0.0
             else:
                 self.instance = response.headers.get("KV-Instance") or self.instance
-                if response.ok or response.status_code == HTTPStatus.NOT_MODIFIED:
+                if response.ok and "KV-Engine" in response.headers:
                     return Answer(response.status_code, response.text)
                 error = self._error(response)
                 if attempt and done_if and isinstance(error, done_if):
