@@ -3,7 +3,7 @@
 import argparse
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from typing import Any, NamedTuple, NoReturn
@@ -63,7 +63,7 @@ class CommandLine(NamedTuple):
     """What reads a command line: the whole of it, and each command's part by its name."""
 
     parser: argparse.ArgumentParser
-    commands: dict[str, argparse.ArgumentParser]
+    commands: Mapping[str, argparse.ArgumentParser]
 
 
 @cache
