@@ -152,7 +152,7 @@ class Store:
         return cursor
 
     def feed(self, since: str, prefix: str, last: str) -> list[dict[str, Any]]:
-        """Return the changes of keys that begin with ``prefix``, until one has the ETag ``last``."""
+        """Return the changes of keys with a prefix, until one has the ETag ``last``."""
         seen: list[dict[str, Any]] = []
         cursor = since
 

@@ -144,7 +144,9 @@ def test_a_malformed_operation_makes_the_whole_request_invalid_and_is_named(
     store: Store, key: str, malformed: object, *, atomic: bool
 ) -> None:
     operations = [{"op": "set", "key": f"{key}/{number}", "value": 1} for number in range(18)]
-    body = json.dumps({"operations": [*operations[:17], malformed, operations[17]], "atomic": atomic})
+    body = json.dumps(
+        {"operations": [*operations[:17], malformed, operations[17]], "atomic": atomic}
+    )
 
     answer = store.send("POST", "/batch", body)
 

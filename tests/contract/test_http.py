@@ -140,7 +140,10 @@ ANSWERS: dict[str, tuple[int, Callable[[Store, str], requests.Response]]] = {
     "404 route": (404, lambda store, _: store.send("GET", "/nope")),
     "405": (405, lambda store, _: store.send("POST", "/status")),
     "409": (409, lambda store, key: store.set(key) and store.set(key)),
-    "412": (412, lambda store, key: store.put(key, query="?create=true", headers={"If-Match": "*"})),
+    "412": (
+        412,
+        lambda store, key: store.put(key, query="?create=true", headers={"If-Match": "*"}),
+    ),
     "413": (413, lambda store, key: store.set(key, f'"{"x" * 400_000}"')),
     "a large body": (200, lambda store, _: store.getall(limit=1000)),
 }

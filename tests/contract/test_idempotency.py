@@ -133,7 +133,9 @@ def test_a_repeated_write_is_reported_once(store: Store, key: str) -> None:
     assert 3 not in versions
 
 
-@pytest.mark.parametrize("token", ["!", "~", "x" * 128, 'a "b" c', "\\,;="], ids=lambda text: text[:5])
+@pytest.mark.parametrize(
+    "token", ["!", "~", "x" * 128, 'a "b" c', "\\,;="], ids=lambda text: text[:5]
+)
 def test_a_token_is_1_to_128_printable_ascii_characters(store: Store, key: str, token: str) -> None:
     answers = [store.incr(key, {"Idempotency-Key": token}) for _ in range(2)]
 

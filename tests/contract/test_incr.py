@@ -22,7 +22,12 @@ def test_a_missing_key_starts_at_0(store: Store, key: str) -> None:
 def test_an_increment_adds_to_the_number(store: Store, key: str) -> None:
     store.set(key, "40")
 
-    answers = [store.incr(key, by=3), store.incr(key), store.incr(key, by=-50), store.incr(key, by=0)]
+    answers = [
+        store.incr(key, by=3),
+        store.incr(key),
+        store.incr(key, by=-50),
+        store.incr(key, by=0),
+    ]
 
     assert ["43", "44", "-6", "-6"] == [value_text(answer) for answer in answers]
     assert [2, 3, 4, 5] == [answer.json()["version"] for answer in answers]
