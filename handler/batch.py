@@ -34,16 +34,16 @@ def run(batch: BatchBody, store: Store) -> list[Done | Failed]:
     outcomes = store.batch(batch.operations, atomic=batch.atomic)
     if batch.atomic and outcomes and isinstance(outcomes[-1], KVError):
         raise _failure(len(batch.operations), len(outcomes) - 1, outcomes[-1])
-    room = MAX_PAGE_BYTES
-    results: list[Done | Failed] = []
-    for operation, outcome in zip(batch.operations, outcomes, strict=True):
-        result = _result(operation, outcome)
-        if isinstance(result, Done) and isinstance(result.record, Record):
-            if (size := json_bound(result.record)) > room:
-                result = _failed(ResponseTooLarge("this record did not fit; ask for it alone"))
+    results = [_result(*pair) for pair in zip(batch.operations, outcomes, strict=True)]
+    # Results without a value are all answered; the records share the room that these leave.
+    room = MAX_PAGE_BYTES - sum(_bound(result) for result in results if not _has_value(result))
+    for index, result in enumerate(results):
+        if _has_value(result):
+            if (size := _bound(result)) > room:
+                too_large = ResponseTooLarge("this record did not fit; ask for it alone")
+                results[index] = _failed(too_large)
             else:
                 room -= size
-        results.append(result)
     return results
 
 
@@ -56,6 +56,20 @@ def _result(operation: Operation, outcome: Record | None | KVError) -> Done | Fa
         return Done(HTTPStatus.OK, outcome)
     created = isinstance(operation, Set | Put) and outcome.version == 1
     return Done(HTTPStatus.CREATED if created else HTTPStatus.OK, RecordState.of(outcome))
+
+
+def _has_value(result: Done | Failed) -> bool:
+    return isinstance(result, Done) and isinstance(result.record, Record)
+
+
+def _bound(result: Done | Failed) -> int:
+    """Return a number of bytes that the result's JSON text does not pass."""
+    match result:
+        case Failed(message=text) | Done(record=RecordState(key=text)):
+            return json_bound(text)
+        case Done(record=Record(key=key, value=value)):
+            return json_bound(key, value)
+    return json_bound("")
 
 
 def _failed(error: KVError) -> Failed:

@@ -112,13 +112,13 @@ def check_value(value: msgspec.Raw) -> msgspec.Raw:
     return value.copy()
 
 
-def json_bound(item: Record | Change) -> int:
-    """Return a number of bytes that the item's JSON text does not pass.
+def json_bound(key: str, value: msgspec.Raw | bytes = b"") -> int:
+    """Return a number of bytes that the JSON text of a record or a change does not pass.
 
     A key's character takes at most twice its bytes there, since those that JSON writes longer
     are none that a key may hold.
     """
-    return _FRAME_BYTES + 2 * len(item.key.encode()) + len(memoryview(item.value))
+    return _FRAME_BYTES + 2 * len(key.encode()) + len(memoryview(value))
 
 
 def utc_now() -> datetime:
@@ -148,7 +148,7 @@ def weigh_in(items: list[Any]) -> int:
     """Return how many of the items, from the first on, an answer of 4 MiB has room for."""
     total = 0
     for count, item in enumerate(items):
-        total += json_bound(item)
+        total += json_bound(item.key, item.value)
         if total > MAX_PAGE_BYTES:
             return count
     return len(items)

@@ -5,7 +5,8 @@ import re
 from handler.errors import InvalidRequest
 
 Etags = tuple[str, ...]
-ANY = "*"
+# No ETag is taken for it, not even "*": none holds a double quote.
+ANY = '"'
 
 _ETAG = r'(?:W/)?"[^"]*"'
 _ETAGS = re.compile(rf"\s*{_ETAG}(?:\s*,\s*{_ETAG})*\s*")
@@ -34,7 +35,7 @@ def if_none_match(text: str | None) -> Etags | None:
 def _etags(field: str, text: str | None, wanted: re.Pattern[str]) -> Etags | None:
     if text is None:
         return None
-    if text.strip() == ANY:
+    if text.strip() == "*":
         return (ANY,)
     if not _ETAGS.fullmatch(text):
         raise InvalidRequest(f'{field} takes * or an ETag in double quotes, such as "abc-1"')

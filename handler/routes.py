@@ -29,8 +29,6 @@ _put_body = msgspec.json.Decoder(PutBody)
 _incr_body = msgspec.json.Decoder(IncrBody)
 _batch_body = msgspec.json.Decoder(BatchBody)
 
-# Base64 makes a body longer by a third; escaping it inside the answer's own JSON can double it.
-_LONGEST_TEXT_BODY = 1024 * 1024
 _DEFAULT_LIMIT = 100
 _MAX_LIMIT = 1000
 

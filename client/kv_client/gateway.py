@@ -138,16 +138,13 @@ def _request(endpoint: Endpoint, environ: dict[str, Any]) -> requests.PreparedRe
         for name, value in environ.items()
         if name.startswith("HTTP_")
     }
-    headers["Content-Type"] = environ.get("CONTENT_TYPE", "")
+    if "CONTENT_TYPE" in environ:
+        headers["Content-Type"] = environ["CONTENT_TYPE"]
     request = requests.PreparedRequest()
     request.prepare_method(environ["REQUEST_METHOD"])
     request.url = endpoint.base + _target(environ["REQUEST_URI"])
     request.prepare_headers(
-        {
-            name: value
-            for name, value in headers.items()
-            if value and name.lower() not in _NOT_PASSED_ON
-        }
+        {name: value for name, value in headers.items() if name.lower() not in _NOT_PASSED_ON}
     )
     request.prepare_body(environ["wsgi.input"].read(), None)
     if endpoint.session.auth:

@@ -1,0 +1,48 @@
+"""Gateways as users start them: processes of their own, named by the URL that they print."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+READY = "serving {endpoint} at "
+
+
+class Gateway(NamedTuple):
+    """A gateway that listens."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        return host, int(port)
+
+
+def serve(*options: str, endpoint: str = "local://") -> subprocess.Popen[str]:
+    """Start ``kv-client serve``."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "kv_client", "--endpoint", endpoint, "serve", *options],
+        env={name: value for name, value in os.environ.items() if not name.startswith("KV_")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def gateway(endpoint: str = "local://") -> Iterator[Gateway]:
+    """Serve an endpoint on a free port until the block ends."""
+    with serve("--port", "0", endpoint=endpoint) as process:
+        try:
+            assert process.stdout
+            line = process.stdout.readline()
+            assert line.startswith(READY.format(endpoint=endpoint)), process.communicate()
+            yield Gateway(line.rpartition(" ")[2].rstrip(), process)
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
