@@ -9,7 +9,7 @@ from tests import gateways
 from tests.contract.store import Store
 
 # Each is a fixture that yields an endpoint's URL.
-RUNTIMES = ["local", "gateway"]
+RUNTIMES = ["local", "gateway", "rie_bare", "rie_image", "sam_start_api"]
 
 
 @pytest.fixture(scope="session", autouse=True)
