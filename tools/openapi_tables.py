@@ -253,6 +253,17 @@ EXAMPLES: dict[str, Any] = {
     "SetBody": {"key": "users/ashish", "value": {"role": "admin"}, "ttl": 3600},
     "PutBody": {"value": {"role": "owner"}},
     "IncrBody": {"by": 1},
+    "Status": {
+        "engine": "memory",
+        "instance": "5f0c9ad21b7e4c36",
+        "started_at": "2026-11-24T20:00:00.000Z",
+        "version": "0.1.0",
+        "keys": 2,
+        "bytes": 41,
+        "max_bytes": 268435456,
+        "subscriptions": 1,
+        "topic": None,
+    },
     "BatchBody": {
         "operations": [
             {"op": "set", "key": "users/lena", "value": "Lena"},
@@ -347,6 +358,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "required": True,
         "description": "The key, percent-encoded; `/` may stand as it is.",
         "schema": {"$ref": "#/components/schemas/Key"},
+        # Swagger UI fills its form in from here.
+        "example": EXAMPLES["Key"],
     },
     "prefix": {
         "in": "query",
