@@ -207,7 +207,7 @@ def _key_pattern() -> str:
 
 _TIME = {"type": "string", "format": "date-time"}
 _NUMBER = {"type": "integer", "minimum": 0}
-_ETAGS = r'^\s*(?:\*|(?:W/)?"[^"]*"(?:\s*,\s*(?:W/)?"[^"]*")*)\s*$'
+_ETAGS = r'^(?:\*|(?:W/)?"[^"]*"(?:\s*,\s*(?:W/)?"[^"]*")*)$'
 
 # Merged into every property of that name, wherever a struct has it.
 FIELDS: dict[str, dict[str, Any]] = {
@@ -246,6 +246,7 @@ _WRITTEN = {
     "expires_at": None,
     "subscribed": False,
 }
+_ETAG = f'"{_WRITTEN["etag"]}"'
 
 EXAMPLES: dict[str, Any] = {
     "Key": "users/ashish",
@@ -394,12 +395,12 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "If-Match": {
         "in": "header",
         "description": "Only where the current state has one of these ETags; `*`: any state.",
-        "schema": {"type": "string", "pattern": _ETAGS},
+        "schema": {"type": "string", "pattern": _ETAGS, "examples": [_ETAG]},
     },
     "If-None-Match": {
         "in": "header",
         "description": "304 where the current state has one of these ETags; `*`: any state.",
-        "schema": {"type": "string", "pattern": _ETAGS},
+        "schema": {"type": "string", "pattern": _ETAGS, "examples": [_ETAG]},
     },
     "Idempotency-Key": {
         "in": "header",
@@ -425,7 +426,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
         "description": "The record's `etag`, in double quotes.",
         "schema": {"type": "string", "pattern": '^"[^"]+"$'},
-        "example": f'"{_WRITTEN["etag"]}"',
+        "example": _ETAG,
     },
     "Location": {
         "required": True,
