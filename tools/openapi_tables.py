@@ -289,6 +289,7 @@ ERRORS: Sequence[KVError] = (
     errors.VersionMismatch("'users/ashish' is at version 3, another than If-Match names"),
     errors.ValueTooLarge("a value is at most 393216 bytes of JSON; this one has 400000"),
     errors.RequestTooLarge("the request is larger than Lambda carries"),
+    errors.ResponseTooLarge("this record did not fit; ask for it alone"),
     errors.InternalError("the handler has a defect; its log tells which"),
     errors.HandlerFailed("the endpoint behind this gateway is out of reach"),
     errors.EngineUnavailable("DynamoDB is out of reach for now"),
