@@ -51,7 +51,10 @@ class InvalidCursor(KVError):
 
 
 class KeyNotFound(KVError, KeyError):
-    """The key is not there; also a ``KeyError``, so that a mapping of keys behaves as one."""
+    """The key is not there.
+
+    This is also a ``KeyError``, so that a mapping of keys behaves as one.
+    """
 
     status = HTTPStatus.NOT_FOUND
 

@@ -10,7 +10,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from handler import batch, settings
+from handler import batch, docs, settings
 from handler.body import IncrBody, PutBody, SetBody, decode
 from handler.errors import InvalidKey, InvalidRequest
 from handler.keys import check_key
@@ -41,6 +41,8 @@ _METHODS = {
     "/counters/…": "POST",
     "/batch": "POST",
     "/status": "GET",
+    "/openapi.json": "GET",
+    "/docs": "GET",
 }
 
 
@@ -144,6 +146,19 @@ def run_batch() -> Response[Any]:
 def get_status() -> Response[Any]:
     """Return the state of the store."""
     return _json(STORE.status())
+
+
+@router.get("/openapi[.]json")
+def get_openapi() -> Response[Any]:
+    """Return this description of the store, in OpenAPI 3.1."""
+    return Response(HTTPStatus.OK, "application/json", docs.document())
+
+
+@router.get("/docs")
+def get_docs() -> Response[Any]:
+    """Return a page to read this description and try requests on: Swagger UI."""
+    headers: dict[str, str | list[str]] = {"Content-Security-Policy": docs.PAGE_POLICY}
+    return Response(HTTPStatus.OK, "text/html; charset=utf-8", docs.page(), headers)
 
 
 def _key() -> str:

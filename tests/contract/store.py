@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 
@@ -217,4 +217,6 @@ def _check(response: requests.Response) -> None:
         assert (response.headers["KV-Engine"] == "memory") == bool(response.headers["KV-Instance"])
         assert response.headers["Cache-Control"] == "no-store"
     if response.content and response.request.method != "HEAD":
-        assert response.headers["Content-Type"] == "application/json"
+        page = response.ok and urlsplit(response.request.url).path == "/docs"
+        wanted = "text/html; charset=utf-8" if page else "application/json"
+        assert wanted == response.headers["Content-Type"]
