@@ -185,6 +185,10 @@ def _add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     command.add_argument("--dry-run", action="store_true", help="only say what would be done")
 
+    command = add(commands.copy, "copy", "copy one store into another, and compare them")
+    command.add_argument("source", metavar="FROM", help="the endpoint to copy from")
+    command.add_argument("target", metavar="TO", help="the endpoint to copy to")
+
     add(commands.status, "status", "print what the store says of itself")
     _add_config(add(commands.config_show, "config", "show and set the profiles"))
 

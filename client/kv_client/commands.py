@@ -153,6 +153,24 @@ def import_(context: Context, args: Namespace) -> ExitStatus:
     return ExitStatus.PARTIAL if work.counts[Outcome.FAILED] else ExitStatus.OK
 
 
+def copy(context: Context, args: Namespace) -> ExitStatus:
+    from kv_client.copy import copy as copy_records
+
+    with context.open(args.source) as source, context.open(args.target) as target:
+        result = copy_records(source, target, context.complain)
+    if context.json:
+        sides = {name: getattr(result, name)._asdict() for name in ("source", "target")}
+        context.print_object(result._asdict() | sides)
+    else:
+        context.print(f"copied {result.copied} of {result.source.records} records")
+        for name, side in (("FROM", result.source), ("TO  ", result.target)):
+            context.print(f"{name} {side.records} records, sha256 {side.sha256}")
+        if result.only_in_target:
+            context.print(f"only in TO: {result.only_in_target}, {', '.join(result.examples)}")
+        context.print("both sides are the same" if result.same else "the sides differ")
+    return ExitStatus.OK if result.same else ExitStatus.PARTIAL
+
+
 def watch(context: Context, args: Namespace) -> None:
     from kv_client.watch import pause_on, run_for
     from kv_client.watch import watch as watch_keys

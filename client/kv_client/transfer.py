@@ -70,15 +70,17 @@ class State(NamedTuple):
     subscribed: bool | None
 
 
-class _Line(NamedTuple):
+class Line(NamedTuple):
+    """A record as a line of JSON, which is the line of that number in a file."""
+
     number: int
     key: str
     state: State
-    size: int
+    text: bytes
 
 
 class _Operation(NamedTuple):
-    line: _Line
+    line: Line
     text: str
 
 
@@ -117,10 +119,10 @@ class Import:
         for batch in _batches(self._parsed(lines)):
             self._bring_in(batch)
 
-    def _parsed(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[_Line]:
+    def _parsed(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[Line]:
         for number, text in lines:
             try:
-                line = _parse(number, text)
+                line = parse_line(number, text)
             except (ValueError, KVError) as error:
                 self._fail(number, error)
                 continue
@@ -129,7 +131,7 @@ class Import:
             else:
                 yield line
 
-    def _bring_in(self, batch: list[_Line]) -> None:
+    def _bring_in(self, batch: list[Line]) -> None:
         outcomes: dict[int, Outcome] = {}
         operations: list[_Operation] = []
         for line, found in zip(batch, self._look_up(batch), strict=True):
@@ -145,12 +147,12 @@ class Import:
         for outcome in outcomes.values():
             self.counts[outcome] += 1
 
-    def _look_up(self, batch: list[_Line]) -> list[State | KVError | None]:
+    def _look_up(self, batch: list[Line]) -> list[State | KVError | None]:
         """Return what the store holds for each line: None where nothing, an error if unknown."""
         answers = self._send([_operation("get", line) for line in batch])
         return [self._found(line, answer) for line, answer in zip(batch, answers, strict=True)]
 
-    def _found(self, line: _Line, answer: bytes | KVError) -> State | KVError | None:
+    def _found(self, line: Line, answer: bytes | KVError) -> State | KVError | None:
         match answer:
             case KeyNotFound():
                 return None
@@ -208,7 +210,13 @@ def read_lines(stream: IO[bytes], advance: Callable[[int], object]) -> Iterator[
             yield number, line
 
 
-def _parse(number: int, text: bytes) -> _Line:
+def parse_line(number: int, text: bytes) -> Line:
+    """Return the record that a line is.
+
+    Raises:
+        ValueError: It is none; the message says why.
+        InvalidKey: Its key breaks a rule.
+    """
     if not text:
         raise _MalformedLine(f"is longer than {_MAX_LINE_BYTES} bytes, so no record")
     text.decode()
@@ -220,7 +228,7 @@ def _parse(number: int, text: bytes) -> _Line:
     key = fastjson.value(fields["key"])
     if not isinstance(key, str):
         raise _MalformedLine("the key is not text")
-    return _Line(number, check_key(key), _state_of(fields), len(text))
+    return Line(number, check_key(key), _state_of(fields), text)
 
 
 def _state_of(fields: dict[str, bytes]) -> State:
@@ -234,21 +242,25 @@ def _state_of(fields: dict[str, bytes]) -> State:
     return State(fields["value"], moment, subscribed)
 
 
-def _batches(lines: Iterable[_Line]) -> Iterator[list[_Line]]:
+def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
     """Yield lines in batches that fit into a request, no key twice in one."""
-    batch: dict[str, _Line] = {}
+    batch: dict[str, Line] = {}
     size = 0
     for line in lines:
-        if len(batch) == _BATCH_OPERATIONS or size + line.size > _BATCH_BYTES or line.key in batch:
+        if (
+            len(batch) == _BATCH_OPERATIONS
+            or size + len(line.text) > _BATCH_BYTES
+            or line.key in batch
+        ):
             yield list(batch.values())
             batch, size = {}, 0
         batch[line.key] = line
-        size += line.size
+        size += len(line.text)
     if batch:
         yield list(batch.values())
 
 
-def _plan(line: _Line, found: State | None, mode: Mode) -> tuple[Outcome, list[str]]:
+def _plan(line: Line, found: State | None, mode: Mode) -> tuple[Outcome, list[str]]:
     """Return what becomes of a line, and the operations that it takes."""
     wanted = line.state
     if found is None:
@@ -256,7 +268,7 @@ def _plan(line: _Line, found: State | None, mode: Mode) -> tuple[Outcome, list[s
             return Outcome.SKIPPED, []
         needed = [_put(line, create=True) if mode is Mode.REPLACE else _set(line)]
         return Outcome.CREATED, [*needed, *_subscription(line, subscribed=False)]
-    needed = [] if _same(wanted, found) else [_put(line, create=mode is Mode.REPLACE)]
+    needed = [] if same_state(wanted, found) else [_put(line, create=mode is Mode.REPLACE)]
     needed += _subscription(line, subscribed=bool(found.subscribed))
     if not needed:
         return Outcome.UNCHANGED, []
@@ -271,33 +283,34 @@ def _answer(result: bytes) -> bytes | KVError:
     return error(fastjson.value(fields["message"]))
 
 
-def _same(wanted: State, found: State) -> bool:
+def same_state(wanted: State, found: State) -> bool:
+    """Tell whether value and expiry are the same, as far as a file and a time to live can say."""
     # On a line of its own a value's line breaks become spaces.
-    if wanted.value != found.value.translate(_ON_A_LINE):
+    if wanted.value not in (found.value, found.value.translate(_ON_A_LINE)):
         return False
     if wanted.expires_at is None or found.expires_at is None:
         return wanted.expires_at is found.expires_at
     return abs(wanted.expires_at - found.expires_at) < _SAME_EXPIRY
 
 
-def _set(line: _Line) -> str:
+def _set(line: Line) -> str:
     ttl = _ttl(line.state)
     return _operation("set", line, f'"value":{line.state.value.decode()},"ttl":{json.dumps(ttl)}')
 
 
-def _put(line: _Line, *, create: bool) -> str:
+def _put(line: Line, *, create: bool) -> str:
     ttl = json.dumps(_ttl(line.state))
     rest = f'"value":{line.state.value.decode()},"ttl":{ttl},"create":{json.dumps(create)}'
     return _operation("put", line, rest)
 
 
-def _subscription(line: _Line, *, subscribed: bool) -> list[str]:
+def _subscription(line: Line, *, subscribed: bool) -> list[str]:
     if line.state.subscribed in (None, subscribed):
         return []
     return [_operation("subs" if line.state.subscribed else "unsubs", line)]
 
 
-def _operation(op: str, line: _Line, rest: str = "") -> str:
+def _operation(op: str, line: Line, rest: str = "") -> str:
     return f'{{"op":"{op}","key":{fastjson.text(line.key)}{"," if rest else ""}{rest}}}'
 
 
