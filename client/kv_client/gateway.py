@@ -91,7 +91,8 @@ def serve(
 
 def _listen(host: str, port: int, *, let_anyone_in: bool) -> socket.socket:
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # The port is left to bind: getaddrinfo would take 65536 for 0.
+        family, kind, _, _, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
         if not let_anyone_in and not ipaddress.ip_address(address[0]).is_loopback:
             raise ListenError(
                 f"{host} is reachable from other machines, and the gateway asks nobody who they "
@@ -99,7 +100,7 @@ def _listen(host: str, port: int, *, let_anyone_in: bool) -> socket.socket:
             )
         listener = socket.socket(family, kind)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        listener.bind((address[0], port, *address[2:]))
     except (OSError, OverflowError) as error:
         raise ListenError(f"can't listen on {host}, port {port}: {error}") from error
     return listener
