@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-READY = "serving {endpoint} at "
-
 
 class Gateway(NamedTuple):
     """A gateway that listens."""
@@ -22,27 +20,30 @@ class Gateway(NamedTuple):
         return host, int(port)
 
 
-def serve(*options: str, endpoint: str = "local://") -> subprocess.Popen[str]:
-    """Start ``kv-client serve``."""
-    return subprocess.Popen(
+@contextmanager
+def serve(*options: str, endpoint: str = "local://") -> Iterator[subprocess.Popen[str]]:
+    """Run ``kv-client serve``, until the block ends at the latest."""
+    with subprocess.Popen(
         [sys.executable, "-m", "kv_client", "--endpoint", endpoint, "serve", *options],
         env={name: value for name, value in os.environ.items() if not name.startswith("KV_")},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @contextmanager
 def gateway(endpoint: str = "local://") -> Iterator[Gateway]:
     """Serve an endpoint on a free port until the block ends."""
     with serve("--port", "0", endpoint=endpoint) as process:
-        try:
-            assert process.stdout
-            line = process.stdout.readline()
-            assert line.startswith(READY.format(endpoint=endpoint)), process.communicate()
-            yield Gateway(line.rpartition(" ")[2].rstrip(), process)
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
+        assert process.stdout
+        line = process.stdout.readline()
+        assert line.startswith(f"serving {endpoint} at "), process.communicate()
+        yield Gateway(line.rpartition(" ")[2].rstrip(), process)
+        process.terminate()
+        process.communicate(timeout=30)
