@@ -12,6 +12,16 @@ from tests.contract.store import Store
 RUNTIMES = ["local", "gateway", "rie_bare", "rie_image", "sam_start_api"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the cases that a runtime has a gap for, each with its reason."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        runtime = parameters.get("store")
+        for gap in item.iter_markers("gap"):
+            if gap.args[0] == runtime:
+                item.add_marker(pytest.mark.skip(reason=f"{runtime}: {gap.args[1]}"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:

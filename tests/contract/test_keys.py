@@ -30,7 +30,14 @@ GOOD = [
     "\ufffd\ufeff\U0010ffff\ue000\uffff",
 ]
 # The value of each is a word of the message that says which rule was broken.
-FORBIDDEN = [("%", "%"), ("?", r"\?"), ("#", "#"), ("\\", r"\\")]
+FORBIDDEN = [
+    pytest.param(
+        "%", "%", marks=pytest.mark.gap("sam_start_api", "SAM decodes the path once more")
+    ),
+    ("?", r"\?"),
+    ("#", "#"),
+    ("\\", r"\\"),
+]
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
 SPACES = [" ", "\u00a0", "\u1680", "\u2003", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"]
 SEGMENTS = [
@@ -155,14 +162,30 @@ def test_a_key_with_a_forbidden_character_is_refused(
     _assert_refused(store, f"{character}{key}", rule)
 
 
-@pytest.mark.parametrize("character", CONTROLS, ids=lambda c: f"U+{ord(c):04X}")
-def test_a_key_with_a_control_character_is_refused(store: Store, key: str, character: str) -> None:
-    rule = f"control character.*{ord(character):04X}"
+def test_a_key_with_a_control_character_is_refused(store: Store, key: str) -> None:
+    operations = [{"op": "get", "key": f"{key}{character}b"} for character in CONTROLS]
 
+    results = store.batch(*operations).json()["results"]
+
+    assert ["InvalidKey"] * len(CONTROLS) == [result["error"] for result in results]
+    for character, result in zip(CONTROLS, results, strict=True):
+        assert re.search(f"control character.*U\\+{ord(character):04X}", result["message"])
+
+
+@pytest.mark.parametrize(
+    "character",
+    [
+        *("\x00", "\t", "\r", "\x1f", "\x7f", "\x80", "\x85", "\x9f"),
+        pytest.param("\n", marks=pytest.mark.gap("sam_start_api", "SAM has no route for it")),
+    ],
+    ids=lambda c: f"U+{ord(c):04X}",
+)
+def test_a_path_with_a_control_character_holds_no_key(
+    store: Store, key: str, character: str
+) -> None:
     for name in (f"{key}{character}b", f"{key}{character}"):
         answers = [store.set(name), store.get(name)]
         assert [(400, "InvalidKey")] * 2 == [error(answer) for answer in answers]
-        assert [True] * 2 == [bool(re.search(rule, a.json()["message"])) for a in answers]
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda c: f"U+{ord(c):04X}")
@@ -207,6 +230,7 @@ def test_a_pair_of_escaped_surrogates_is_a_character(store: Store, key: str) -> 
     assert 200 == store.get(f"{key}🗝").status_code
 
 
+@pytest.mark.gap("sam_start_api", "SAM decodes the path, and replaces what is not UTF-8")
 @pytest.mark.parametrize("encoded", ["%FF", "%C3", "%C3%28", "%ED%A0%80", "%C0%AF", "%F4%90%80%80"])
 def test_a_path_that_is_not_utf_8_holds_no_key(store: Store, key: str, encoded: str) -> None:
     for target in (f"/keys/{key}{encoded}", f"/keys/{encoded}{key}"):
