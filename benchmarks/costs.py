@@ -1,0 +1,82 @@
+"""What a million requests of each verb cost on each engine, on paper.
+
+    python benchmarks/costs.py
+
+It prints the table of docs/scaling.md. Prices are list prices; what a request takes of them is
+stated here, and nothing of it was measured on AWS.
+"""
+
+from typing import NamedTuple
+
+# us-east-1, per million unless said otherwise; the price lists of 1 November 2024, when DynamoDB's
+# on-demand prices were halved, which held at the last look, in 2025.
+HTTP_API = 1.00
+LAMBDA_REQUEST = 0.20
+LAMBDA_GB_SECOND = 0.0000133334  # arm64; per GB-second
+WRITE_UNIT = 0.625  # a write of up to 1 KiB, also of an index
+READ_UNIT = 0.125  # a strongly consistent read of up to 4 KiB; an eventual one is half
+SNS_PUBLISH = 0.50
+STREAM_INVOCATION_RECORDS = 10  # records that one fan-out invocation handles under load
+
+MEMORY_GB = 0.5
+# Lambda bills whole milliseconds. With DynamoDB the function waits for its answer.
+MEMORY_MS = 2
+DYNAMODB_MS = 12
+
+
+class Units(NamedTuple):
+    """What DynamoDB charges for one request on records of up to 1 KiB."""
+
+    writes: float
+    reads: float
+
+
+VERBS = {
+    "set": Units(1, 0),
+    "get": Units(0, 1),
+    "put": Units(1, 0),
+    # The changes index takes the old entry out and puts the new one in.
+    "put of a subscribed key": Units(3, 0),
+    "del": Units(1, 0),
+    "incr": Units(1, 0),
+    # Beside the record, an entry in each of the two indexes.
+    "subs": Units(3, 0),
+    # 100 records of 1 KiB: a unit reads 4 KiB, and each of the 8 queries rounds up.
+    "getall, 100 records": Units(0, 8 * 4),
+    # 8 queries of an index with little in them, eventually consistent.
+    "changes, nothing new": Units(0, 8 * 0.5),
+    "batch of 100 gets": Units(0, 100),
+}
+
+
+def invocation(milliseconds: float) -> float:
+    """Return dollars for a million requests through the API to the function."""
+    compute = MEMORY_GB * milliseconds / 1000 * LAMBDA_GB_SECOND * 1_000_000
+    return HTTP_API + LAMBDA_REQUEST + compute
+
+
+def delivery() -> float:
+    """Return dollars for a million changes from the stream to SNS."""
+    invocations = LAMBDA_REQUEST / STREAM_INVOCATION_RECORDS
+    compute = MEMORY_GB * DYNAMODB_MS / 1000 * LAMBDA_GB_SECOND * 1_000_000
+    return invocations + compute + SNS_PUBLISH
+
+
+def table() -> str:
+    """Return the Markdown table."""
+    lines = ["| a million of | memory | dynamodb |", "| --- | ---: | ---: |"]
+    for verb, units in VERBS.items():
+        notified = "subscribed" in verb
+        memory = invocation(MEMORY_MS) + (SNS_PUBLISH if notified else 0)
+        dynamodb = (
+            invocation(DYNAMODB_MS)
+            + units.writes * WRITE_UNIT
+            + units.reads * READ_UNIT
+            + (delivery() if notified else 0)
+        )
+        lines.append(f"| {verb} | ${memory:.2f} | ${dynamodb:.2f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())
