@@ -1,0 +1,143 @@
+"""Records as DynamoDB items: the table, its attributes, and the way back from an item.
+
+==============  =================================================================================
+attribute       holds
+==============  =================================================================================
+pk              the shard: a digit, from a hash of the key, so that writes spread
+sk              the key; DynamoDB orders it by its UTF-8 bytes, as the contract does
+json            the value's JSON text, as it was sent
+whole           the value where it is a whole number: so an increment is one request. ``json`` is
+                left out where it would say the same
+version         \
+etag            |  the record's fields of these names; ``expires_at`` is left out where there is none
+created_at      |
+updated_at      |
+expires_at      /
+request_token   the Idempotency-Key of the last write, if it had one
+sweep_at        when DynamoDB may remove the item, in seconds (its TTL attribute): a while after the
+                expiry, since the changes feed still reads it
+watched         the shard again, on subscribed records only: the index that lists them is sparse
+feed            the shard again, from the first subscription on: the index of the changes feed
+changed         the last change that watchers are told of: its time, verb and ETag
+quiet           on records that nobody is subscribed to: what ``changed`` stays at
+gone            the version that was deleted last
+==============  =================================================================================
+
+A deleted record stays as one that expired long ago, so "absent" is one condition.
+"""
+
+import re
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from handler.model import Record
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, CreateTableInputTypeDef
+
+    Value = AttributeValueTypeDef
+    Item = dict[str, AttributeValueTypeDef]
+
+SHARDS = "01234567"
+SUBSCRIPTIONS_INDEX = "subscriptions"
+CHANGES_INDEX = "changes"
+TTL_ATTRIBUTE = "sweep_at"
+
+# How long an item outlives its record: for so long the changes feed can tell of it.
+KEPT = timedelta(days=1)
+LONG_AGO = "1970-01-01T00:00:00.000Z"
+# Comes before every time, so that no cursor is before it.
+NEVER = "0"
+
+
+def table_definition(name: str) -> "CreateTableInputTypeDef":
+    """Return the arguments of ``create_table``; TTL on ``sweep_at`` is switched on apart from it."""
+    return {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [
+            {"AttributeName": attribute, "AttributeType": "S"}
+            for attribute in ("pk", "sk", "watched", "feed", "changed")
+        ],
+        "KeySchema": [
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": SUBSCRIPTIONS_INDEX,
+                "KeySchema": [
+                    {"AttributeName": "watched", "KeyType": "HASH"},
+                    {"AttributeName": "sk", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["expires_at"]},
+            },
+            {
+                "IndexName": CHANGES_INDEX,
+                "KeySchema": [
+                    {"AttributeName": "feed", "KeyType": "HASH"},
+                    {"AttributeName": "changed", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
+        ],
+        "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    }
+
+
+def shard_of(key: str) -> str:
+    return SHARDS[blake2b(key.encode(), digest_size=1).digest()[0] % len(SHARDS)]
+
+
+def primary_key(key: str) -> "Item":
+    return {"pk": {"S": shard_of(key)}, "sk": {"S": key}}
+
+
+def is_live(item: "Item | None", now: str) -> bool:
+    """Tell whether the item is a record that is there: ``LIVE`` of writes.py says it in a condition."""
+    return item is not None and ("expires_at" not in item or item["expires_at"]["S"] > now)
+
+
+def is_deleted(item: "Item") -> bool:
+    return text_of(item, "expires_at") == LONG_AGO
+
+
+def record_of(item: "Item") -> Record:
+    value = item["json"]["S"] if "json" in item else item["whole"]["N"]
+    return Record(
+        key=item["sk"]["S"],
+        value=msgspec.Raw(value.encode()),
+        version=int(item["version"]["N"]),
+        etag=item["etag"]["S"],
+        created_at=item["created_at"]["S"],
+        updated_at=item["updated_at"]["S"],
+        expires_at=text_of(item, "expires_at") or None,
+        subscribed="watched" in item,
+    )
+
+
+def text_of(item: "Item", attribute: str, otherwise: str = "") -> str:
+    return item[attribute]["S"] if attribute in item else otherwise
+
+
+def value_attributes(value: msgspec.Raw) -> "Item":
+    """Return the attributes that hold a value: ``json``, ``whole``, or both where they differ."""
+    text = bytes(value).decode()
+    if not re.fullmatch("-?[0-9]{1,19}", text):
+        return {"json": {"S": text}}
+    whole: Item = {"whole": {"N": str(int(text))}}
+    # Of whole numbers only -0 is written in another way than DynamoDB gives it back.
+    return whole if whole["whole"]["N"] == text else {"json": {"S": text}, **whole}
+
+
+def sweep_time(moment: datetime) -> "Value":
+    """Return when an item may go whose record expires, or was deleted, at a moment."""
+    return {"N": str(int((moment + KEPT).timestamp()))}
+
+
+def change_mark(now: str, op: str, etag: str) -> str:
+    """Return what ``changed`` holds: it orders by time, and no two are the same."""
+    return f"{now} {op} {etag}"
