@@ -34,19 +34,11 @@ from handler.store.items import is_live, record_of
 from handler.store.listing import merged
 from handler.store.table import ConditionFailed, OutcomeUnknown, Table
 from handler.store.transaction import run_atomic
-from handler.store.verbs import (
-    Delete,
-    Get,
-    Increment,
-    Put,
-    Set,
-    Step,
-    Subscribe,
-    Unsubscribe,
-    Verb,
-)
+from handler.store.value_verbs import Increment, Put, Set
+from handler.store.verbs import Delete, Get, Step, Subscribe, Unsubscribe, Verb
 from handler.store.warm import WarmCopies
 from handler.store.watching import changes_since, now_cursor, subscribed_keys
+from handler.store.writes import UNEXPIRED
 
 if TYPE_CHECKING:
     from handler.batch import Operation
@@ -121,6 +113,7 @@ class DynamoStore:
         if not is_utf8(prefix) or len(prefix.encode()) > MAX_KEY_BYTES:
             # No key begins so, and DynamoDB would refuse the question.
             return Page([], None)
+        named: Item = {":prefix": {"S": prefix}} if prefix else {}
         items = merged(
             self._table,
             "pk = :shard AND begins_with(sk, :prefix)" if prefix else "pk = :shard",
@@ -128,12 +121,11 @@ class DynamoStore:
             limit + 1,
             # A Query starts after any key, be there an item or not.
             start=lambda shard: None if after is None else {"pk": {"S": shard}, "sk": {"S": after}},
-            ExpressionAttributeValues={":prefix": {"S": prefix}} if prefix else {},
+            FilterExpression=UNEXPIRED,
+            ExpressionAttributeValues={":now": {"S": time_text(self._clock())}, **named},
             ConsistentRead=True,
         )
-        now = time_text(self._clock())
-        records = (record_of(item) for item in items if is_live(item, now))
-        found, more = _fill(records, limit, json_bound)
+        found, more = _fill(map(record_of, items), limit, json_bound)
         return Page(found, self._cursors.seal(listing, found[-1].key) if more else None)
 
     def subscribe(self, key: str) -> Record:

@@ -9,7 +9,7 @@ json            the value's JSON text, as it was sent
 whole           the value where it is a whole number: so an increment is one request. ``json`` is
                 left out where it would say the same
 version         \
-etag            |  the record's fields of these names; ``expires_at`` is left out where there is none
+etag            |  the record's fields; ``expires_at`` is left out where there is none
 created_at      |
 updated_at      |
 expires_at      /
@@ -54,7 +54,10 @@ NEVER = "0"
 
 
 def table_definition(name: str) -> "CreateTableInputTypeDef":
-    """Return the arguments of ``create_table``; TTL on ``sweep_at`` is switched on apart from it."""
+    """Return the arguments of ``create_table``.
+
+    TTL is switched on apart from it, on ``TTL_ATTRIBUTE``.
+    """
     return {
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
@@ -97,7 +100,7 @@ def primary_key(key: str) -> "Item":
 
 
 def is_live(item: "Item | None", now: str) -> bool:
-    """Tell whether the item is a record that is there: ``LIVE`` of writes.py says it in a condition."""
+    """Tell whether the item is a record that is there, as the condition ``LIVE`` does."""
     return item is not None and ("expires_at" not in item or item["expires_at"]["S"] > now)
 
 

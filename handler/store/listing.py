@@ -52,6 +52,8 @@ def _shard(table: Table, start: "Item | None", arguments: dict[str, Any]) -> "It
         yield from items
         if start is None:
             return
+        # Many expired items in a row would else be many requests.
+        arguments["Limit"] *= 2
 
 
 def _share(wanted: int) -> int:

@@ -71,8 +71,8 @@ class OutcomeUnknown(Exception):
 class Table:
     """One DynamoDB table.
 
-    botocore's own retries are off: they would send a write again whose answer was lost. Here a write
-    is sent again only where the one before was certainly not done.
+    botocore's own retries are off: they would send a write again whose answer was lost. Here a
+    write is sent again only where the one before was certainly not done.
 
     Args:
         name: The table's name.

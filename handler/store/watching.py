@@ -21,11 +21,11 @@ from handler.store.items import (
     KEPT,
     SUBSCRIPTIONS_INDEX,
     is_deleted,
-    is_live,
     record_of,
 )
 from handler.store.listing import merged
 from handler.store.table import MOST_KEYS, Table
+from handler.store.writes import UNEXPIRED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,15 +73,17 @@ class _Position(NamedTuple):
 
 def subscribed_keys(table: Table, after: str | None, now: str, wanted: int) -> "Iterator[str]":
     """Yield the subscribed keys after a key, in order."""
+    named: Item = {} if after is None else {":after": {"S": after}}
     items = merged(
         table,
         "watched = :shard" if after is None else "watched = :shard AND sk > :after",
         "sk",
         wanted,
         IndexName=SUBSCRIPTIONS_INDEX,
-        ExpressionAttributeValues={} if after is None else {":after": {"S": after}},
+        FilterExpression=UNEXPIRED,
+        ExpressionAttributeValues={":now": {"S": now}, **named},
     )
-    return (item["sk"]["S"] for item in items if is_live(item, now))
+    return (item["sk"]["S"] for item in items)
 
 
 def now_cursor(table: Table, cursors: Cursors, now: datetime) -> str:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from handler.store.items import Item, Value
 
 # The clauses of the conditions. DynamoDB sweeps late, so an expired item counts as absent here.
-LIVE = "attribute_exists(pk) AND (attribute_not_exists(expires_at) OR expires_at > :now)"
+UNEXPIRED = "attribute_not_exists(expires_at) OR expires_at > :now"
+LIVE = f"attribute_exists(pk) AND ({UNEXPIRED})"
 ABSENT = "attribute_not_exists(pk) OR expires_at <= :now"
 NO_ITEM = "attribute_not_exists(pk)"
 NOT_DONE_YET = "etag <> :etag"
