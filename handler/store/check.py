@@ -1,6 +1,5 @@
 """The check at the start: is the table the one that the engine works with?"""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
@@ -9,6 +8,8 @@ from handler.settings import SettingsError
 from handler.store.items import table_definition
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mypy_boto3_dynamodb.type_defs import (
         AttributeDefinitionTypeDef,
         KeySchemaElementTypeDef,

@@ -28,7 +28,8 @@ from handler.model import (
     time_text,
     utc_now,
 )
-from handler.store import Etags
+from handler.operations import Operation
+from handler.preconditions import Etags
 from handler.store.in_turn import attempt, run_in_turn
 from handler.store.items import is_live, record_of
 from handler.store.listing import merged
@@ -41,7 +42,6 @@ from handler.store.watching import changes_since, now_cursor, subscribed_keys
 from handler.store.writes import UNEXPIRED
 
 if TYPE_CHECKING:
-    from handler.batch import Operation
     from handler.store.items import Item
 
 # Each round was lost to another write, so this many in a row mean a key that is hot beyond reason.
@@ -125,7 +125,7 @@ class DynamoStore:
             ExpressionAttributeValues={":now": {"S": time_text(self._clock())}, **named},
             ConsistentRead=True,
         )
-        found, more = _fill(map(record_of, items), limit, json_bound)
+        found, more = _fill(map(record_of, items), limit, _size)
         return Page(found, self._cursors.seal(listing, found[-1].key) if more else None)
 
     def subscribe(self, key: str) -> Record:
@@ -150,8 +150,8 @@ class DynamoStore:
         return changes_since(self._table, self._cursors, since, limit, now)
 
     def batch(
-        self, operations: "Sequence[Operation]", *, atomic: bool
-    ) -> "list[Record | None | KVError]":
+        self, operations: Sequence[Operation], *, atomic: bool
+    ) -> list[Record | None | KVError]:
         if atomic:
             plan = _Plan(self._table, self._topic, self._clock)
             self._table.begin()
@@ -216,7 +216,7 @@ class DynamoStore:
 class _Plan(DynamoStore):
     """Takes down what an operation would do, instead of doing it."""
 
-    def take_down(self, operation: "Operation") -> Verb | KVError:
+    def take_down(self, operation: Operation) -> Verb | KVError:
         error = attempt(operation, self)
         return error if isinstance(error, KVError) else self._taken
 
@@ -246,6 +246,10 @@ def _existing(key: str, item: "Item | None", now: datetime) -> Record:
     if item is None or not is_live(item, time_text(now)):
         raise KeyNotFound(f"there is no key {key!r}")
     return record_of(item)
+
+
+def _size(record: Record) -> int:
+    return json_bound(record.key, record.value)
 
 
 def _fill(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from handler.errors import EngineUnavailable, KeyNotFound, KVError, ResponseTooLarge
 from handler.keys import check_key
 from handler.model import MAX_PAGE_BYTES, Record, json_bound, time_text
+from handler.operations import Get, Operation
 from handler.store import Store
 from handler.store.items import is_live, record_of
 from handler.store.table import MOST_KEYS, Table
 
 if TYPE_CHECKING:
-    from handler.batch import Operation
     from handler.store.items import Item
 
     Results = list[Record | None | KVError]
@@ -24,7 +24,7 @@ _TOO_MUCH = ResponseTooLarge("this record did not fit; ask for it alone")
 
 
 def run_in_turn(
-    operations: "Sequence[Operation]", store: Store, table: Table, clock: Callable[[], datetime]
+    operations: Sequence[Operation], store: Store, table: Table, clock: Callable[[], datetime]
 ) -> "Results":
     """Run the operations; once DynamoDB is out of reach, the rest is not tried."""
     results: Results = []
@@ -33,8 +33,12 @@ def run_in_turn(
         for group in _groups(operations):
             if _is_get(group[0]):
                 # More than an answer carries is not read at all: it would only fill the memory.
-                some = _get_all(group, table, clock) if room > 0 else [_TOO_MUCH] * len(group)
-                room -= sum(json_bound(each) for each in some if isinstance(each, Record))
+                some: Results = [_TOO_MUCH] * len(group)
+                if room > 0:
+                    some = _get_all(group, table, clock)
+                room -= sum(
+                    json_bound(each.key, each.value) for each in some if isinstance(each, Record)
+                )
                 results += some
             else:
                 results.append(attempt(group[0], store))
@@ -44,18 +48,19 @@ def run_in_turn(
     return results + [not_tried] * (len(operations) - len(results))
 
 
-def attempt(operation: "Operation", store: Store) -> Record | None | KVError:
+def attempt(operation: Operation, store: Store) -> Record | None | KVError:
+    """Return what the operation answers, or why it could not be."""
     try:
         return operation.run(store)
     except KVError as error:
         return error
 
 
-def _is_get(operation: "Operation") -> bool:
-    return type(operation).__struct_config__.tag == "get"
+def _is_get(operation: Operation) -> bool:
+    return isinstance(operation, Get)
 
 
-def _groups(operations: "Sequence[Operation]") -> "Iterator[Sequence[Operation]]":
+def _groups(operations: Sequence[Operation]) -> Iterator[Sequence[Operation]]:
     """Yield gets that follow each other together, up to one request's worth, and others alone."""
     for are_gets, run in groupby(operations, key=_is_get):
         some = list(run)
@@ -63,7 +68,7 @@ def _groups(operations: "Sequence[Operation]") -> "Iterator[Sequence[Operation]]
         yield from (some[start : start + step] for start in range(0, len(some), step))
 
 
-def _get_all(gets: "Sequence[Operation]", table: Table, clock: Callable[[], datetime]) -> "Results":
+def _get_all(gets: Sequence[Operation], table: Table, clock: Callable[[], datetime]) -> "Results":
     """Answer gets from as few requests as DynamoDB allows."""
     checked = [_checked(get.key) for get in gets]
     try:

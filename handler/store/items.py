@@ -92,10 +92,12 @@ def table_definition(name: str) -> "CreateTableInputTypeDef":
 
 
 def shard_of(key: str) -> str:
+    """Return the shard that a key belongs to, for ever."""
     return SHARDS[blake2b(key.encode(), digest_size=1).digest()[0] % len(SHARDS)]
 
 
 def primary_key(key: str) -> "Item":
+    """Return a key as DynamoDB takes it."""
     return {"pk": {"S": shard_of(key)}, "sk": {"S": key}}
 
 
@@ -105,10 +107,12 @@ def is_live(item: "Item | None", now: str) -> bool:
 
 
 def is_deleted(item: "Item") -> bool:
+    """Tell whether the item is what a delete left, and not a record that ran out of time."""
     return text_of(item, "expires_at") == LONG_AGO
 
 
 def record_of(item: "Item") -> Record:
+    """Return the record that an item holds."""
     value = item["json"]["S"] if "json" in item else item["whole"]["N"]
     return Record(
         key=item["sk"]["S"],
@@ -122,8 +126,9 @@ def record_of(item: "Item") -> Record:
     )
 
 
-def text_of(item: "Item", attribute: str, otherwise: str = "") -> str:
-    return item[attribute]["S"] if attribute in item else otherwise
+def text_of(item: "Item", attribute: str) -> str:
+    """Return an attribute's text, empty where there is none."""
+    return item[attribute]["S"] if attribute in item else ""
 
 
 def value_attributes(value: msgspec.Raw) -> "Item":

@@ -1,6 +1,5 @@
 """Listings over the shards: each one is asked in order, and what they answer is merged."""
 
-from collections.abc import Callable, Iterator
 from heapq import merge
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,8 @@ from handler.store.items import SHARDS
 from handler.store.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from handler.store.items import Item
 
 

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from handler.errors import KeyExists, KeyNotFound, NotACounter, VersionMismatch
 from handler.model import Record, expiry
-from handler.store import Etags
+from handler.preconditions import Etags
 from handler.store.items import (
     change_mark,
     is_live,
@@ -128,6 +128,8 @@ class _ValueVerb(Verb, frozen=True, gc=False):
 
 
 class Set(_ValueVerb, frozen=True, gc=False):
+    """Makes a record where there is none."""
+
     value: msgspec.Raw
     ttl: int | None
     token: str | None
@@ -144,6 +146,8 @@ class Set(_ValueVerb, frozen=True, gc=False):
 
 
 class Put(_ValueVerb, frozen=True, gc=False):
+    """Changes a record; with ``create`` it makes one, too."""
+
     value: msgspec.Raw
     ttl: int | None | UnsetType
     if_match: Etags | None
@@ -177,6 +181,8 @@ class Put(_ValueVerb, frozen=True, gc=False):
 
 
 class Increment(_ValueVerb, frozen=True, gc=False):
+    """Adds to ``whole``, in DynamoDB itself."""
+
     by: int
     token: str | None
 

@@ -16,7 +16,7 @@ from handler.errors import (
     VersionMismatch,
 )
 from handler.model import Record, time_text
-from handler.store import ANY, Etags
+from handler.preconditions import Etags, matches
 from handler.store.items import (
     LONG_AGO,
     NEVER,
@@ -139,7 +139,7 @@ class Delete(Verb, frozen=True, gc=False):
         return Step(self.guess(), None)
 
     def answer(self, item: "Item") -> None:
-        return None
+        """Answer nothing."""
 
 
 class Subscribe(Verb, frozen=True, gc=False):
@@ -169,6 +169,8 @@ class Subscribe(Verb, frozen=True, gc=False):
 
 
 class Unsubscribe(Verb, frozen=True, gc=False):
+    """Begins the quiet: ``changed`` stays as it is, whatever is written."""
+
     def guess(self) -> Write:
         return Write(
             key=self.key,
@@ -184,14 +186,19 @@ class Unsubscribe(Verb, frozen=True, gc=False):
         return Step(self.guess(), None)
 
     def answer(self, item: "Item") -> None:
-        return None
+        """Answer nothing."""
 
     def wrote(self, item: "Item | None") -> bool:
         return item is not None and is_live(item, self.now) and "watched" not in item
 
 
 def check_match(item: "Item", if_match: Etags | None) -> None:
-    if if_match is None or ANY in if_match or item["etag"]["S"] in if_match:
+    """Check that the record is in a state that If-Match names.
+
+    Raises:
+        VersionMismatch: It is in another.
+    """
+    if if_match is None or matches(if_match, item["etag"]["S"]):
         return
     raise VersionMismatch(
         f"{item['sk']['S']!r} is at version {item['version']['N']}, another than If-Match names"

@@ -186,7 +186,7 @@ def _read(table: Table, rows: list[_Row]) -> list[Change | None]:
         items = {item["sk"]["S"]: item for item in table.read_many([row.key for row in some])}
         for row in some:
             change = _change_of(items[row.key]) if row.key in items else None
-            room -= json_bound(change) if change else 0
+            room -= json_bound(change.key, change.value) if change else 0
             if room < 0:
                 return changes
             changes.append(change)

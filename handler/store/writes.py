@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handler.errors import InvalidRequest
-from handler.store import ANY, Etags
+from handler.preconditions import ANY, Etags
 from handler.store.items import primary_key
 
 if TYPE_CHECKING:
