@@ -6,8 +6,9 @@ attribute       holds
 pk              the shard: a digit, from a hash of the key, so that writes spread
 sk              the key; DynamoDB orders it by its UTF-8 bytes, as the contract does
 json            the value's JSON text, as it was sent
-whole           the value where it is a whole number: so an increment is one request. ``json`` is
-                left out where it would say the same
+packed          that text deflated, in its place where it is long: DynamoDB charges by the KiB
+whole           the value where it is a whole number: so an increment is one request. There is no
+                other form beside it where that would say the same
 version         \
 etag            |  the record's fields; ``expires_at`` is left out where there is none
 created_at      |
@@ -27,6 +28,7 @@ A deleted record stays as one that expired long ago, so "absent" is one conditio
 """
 
 import re
+import zlib
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -49,6 +51,9 @@ TTL_ATTRIBUTE = "sweep_at"
 # How long an item outlives its record: for so long the changes feed can tell of it.
 KEPT = timedelta(days=1)
 LONG_AGO = "1970-01-01T00:00:00.000Z"
+# DynamoDB's unit of charge for a write: packing less would save nothing.
+_UNPACKED_BYTES = 1024
+_QUICKLY = 1
 # Comes before every time, so that no cursor is before it.
 NEVER = "0"
 
@@ -113,10 +118,13 @@ def is_deleted(item: "Item") -> bool:
 
 def record_of(item: "Item") -> Record:
     """Return the record that an item holds."""
-    value = item["json"]["S"] if "json" in item else item["whole"]["N"]
+    if "packed" in item:
+        value = zlib.decompress(item["packed"]["B"])
+    else:
+        value = (item["json"]["S"] if "json" in item else item["whole"]["N"]).encode()
     return Record(
         key=item["sk"]["S"],
-        value=msgspec.Raw(value.encode()),
+        value=msgspec.Raw(value),
         version=int(item["version"]["N"]),
         etag=item["etag"]["S"],
         created_at=item["created_at"]["S"],
@@ -132,8 +140,13 @@ def text_of(item: "Item", attribute: str) -> str:
 
 
 def value_attributes(value: msgspec.Raw) -> "Item":
-    """Return the attributes that hold a value: ``json``, ``whole``, or both where they differ."""
-    text = bytes(value).decode()
+    """Return the attributes that hold a value: one, or ``json`` beside ``whole`` if they differ."""
+    plain = bytes(value)
+    if len(plain) > _UNPACKED_BYTES:
+        packed = zlib.compress(plain, _QUICKLY)
+        if len(packed) < len(plain):
+            return {"packed": {"B": packed}}
+    text = plain.decode()
     if not re.fullmatch("-?[0-9]{1,19}", text):
         return {"json": {"S": text}}
     whole: Item = {"whole": {"N": str(int(text))}}

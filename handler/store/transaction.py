@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from handler.errors import InvalidRequest, KVError, RequestTooLarge
 from handler.model import Record
-from handler.store.items import primary_key, text_of
+from handler.store.items import is_deleted, primary_key, record_of, text_of
 from handler.store.table import Table, TransactionRefused
 from handler.store.verbs import Step, Verb
 from handler.store.writes import unchanged
@@ -91,7 +91,7 @@ def _action(key: str, item: "Item | None", step: Step) -> dict[str, Any]:
 
 def _size(key: str, item: "Item | None", step: Step) -> int:
     """Return what a step adds to the transaction: the item before or after it, the larger one."""
-    before = len(text_of(item, "json").encode()) if item else 0
+    before = len(memoryview(record_of(item).value)) if item and not is_deleted(item) else 0
     after = len(memoryview(step.answer.value)) if step.answer else 0
     return _FRAME_BYTES + len(key.encode()) + max(before, after)
 

@@ -83,6 +83,7 @@ class _ValueVerb(Verb, frozen=True, gc=False):
     ) -> Write:
         attributes: dict[str, Value | None] = {
             "json": None,
+            "packed": None,
             "whole": None,
             "request_token": None if token is None else {"S": token},
             **value_attributes(value),

@@ -123,7 +123,7 @@ class Delete(Verb, frozen=True, gc=False):
                 "sweep_at": ":sweep_at",
                 "changed": "if_not_exists(quiet, :changed)",
             },
-            removes=("json", "whole", "request_token", "watched"),
+            removes=("json", "packed", "whole", "request_token", "watched"),
             condition=" AND ".join((LIVE, *clauses)),
             values={
                 **self._values(),
