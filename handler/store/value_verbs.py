@@ -136,11 +136,15 @@ class Set(_ValueVerb, frozen=True, gc=False):
     token: str | None
 
     def guess(self) -> Write:
-        return self._make(self.value, self.ttl, self.token)
+        """Return the write for a key that never was: there is nothing to clear away."""
+        write = self._make(self.value, self.ttl, self.token)
+        sets = {name: operand for name, operand in write.sets.items() if name != "quiet"}
+        return write._replace(sets=sets, removes=(), condition=NO_ITEM)
 
     def given(self, item: "Item | None") -> Step:
         if item is None or not is_live(item, self.now):
-            return Step(self.guess(), self._after(item, self.value, self.ttl))
+            write = self._make(self.value, self.ttl, self.token)
+            return Step(write, self._after(item, self.value, self.ttl))
         if self._repeats(item, self.token):
             return Step(None, record_of(item))
         raise KeyExists(f"{self.key!r} is there already; put changes it")
