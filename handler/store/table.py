@@ -88,7 +88,7 @@ class Table:
         sleep: Callable[[float], None] = time.sleep,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._name = name
+        self.name = name
         self._sleep = sleep
         self._timer = timer
         self._deadline = self._limit = math.inf
@@ -139,7 +139,7 @@ class Table:
 
     def read(self, key: str) -> "Item | None":
         answer = self._call(
-            self.client.get_item, TableName=self._name, Key=primary_key(key), ConsistentRead=True
+            self.client.get_item, TableName=self.name, Key=primary_key(key), ConsistentRead=True
         )
         item: Item | None = answer.get("Item")
         return item
@@ -151,11 +151,11 @@ class Table:
             wanted = [primary_key(key) for key in distinct[start : start + MOST_KEYS]]
             attempt = 0
             while wanted:
-                request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
+                request = {self.name: {"Keys": wanted, "ConsistentRead": True}}
                 answer = self._call(self.client.batch_get_item, RequestItems=request)
-                items = answer["Responses"].get(self._name, [])
+                items = answer["Responses"].get(self.name, [])
                 yield from items
-                wanted = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+                wanted = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
                 # What is left over for its size may follow at once, what was throttled may not.
                 attempt = 0 if items else attempt + 1
                 if wanted and not items:
@@ -165,7 +165,7 @@ class Table:
         """Return a page of a Query, and where the next one starts."""
         if start is not None:
             arguments["ExclusiveStartKey"] = start
-        answer = self._call(self.client.query, TableName=self._name, **arguments)
+        answer = self._call(self.client.query, TableName=self.name, **arguments)
         return answer["Items"], answer.get("LastEvaluatedKey")
 
     def update(self, write: "Write") -> "Item":
@@ -179,7 +179,7 @@ class Table:
             answer = self._call(
                 self.client.update_item,
                 at_most_once=True,
-                TableName=self._name,
+                TableName=self.name,
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 **write.arguments(),
@@ -200,7 +200,7 @@ class Table:
             TransactionRefused: A condition failed, or another write was under way.
         """
         items = [
-            {kind: {"TableName": self._name, **arguments} for kind, arguments in action.items()}
+            {kind: {"TableName": self.name, **arguments} for kind, arguments in action.items()}
             for action in actions
         ]
         try:
@@ -250,11 +250,11 @@ class Table:
 
     def _checked(self) -> str:
         try:
-            table = self._call(self.client.describe_table, TableName=self._name)["Table"]
+            table = self._call(self.client.describe_table, TableName=self.name)["Table"]
             check_keys(table)
             self.read("-")
         except (BotoCoreError, ClientError) as error:
-            raise SettingsError(refusal(self._name, error)) from error
+            raise SettingsError(refusal(self.name, error)) from error
         return f"{table['TableArn']} {table.get('TableId')}"
 
 
