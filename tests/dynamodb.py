@@ -114,12 +114,28 @@ class Wire:
 
         self._spoilers.append((operation, answer))
 
+    def do_first(self, operation: str, action: Callable[[], object]) -> None:
+        """Have something happen just before the request arrives."""
+
+        def act(_: AWSPreparedRequest) -> None:
+            action()
+
+        self._spoilers.append((operation, act))
+
+    def throttle(self, operation: str, after: int = 0) -> None:
+        """Have DynamoDB refuse every request of an operation, after some."""
+        self._spoilers += [(operation, lambda _: None)] * after
+        for _ in range(100):
+            self.refuse(operation, 400, "ProvisionedThroughputExceededException")
+
     def _send(self, request: AWSPreparedRequest, **_: object) -> AWSResponse | None:
         target = request.headers["X-Amz-Target"]
         operation = (target if isinstance(target, str) else target.decode()).rpartition(".")[2]
         self.requests.append(operation)
-        if self._spoilers and self._spoilers[0][0] == operation:
-            return self._spoilers.pop(0)[1](request)
+        for spoiler in self._spoilers:
+            if spoiler[0] == operation:
+                self._spoilers.remove(spoiler)
+                return spoiler[1](request)
         return None
 
 
