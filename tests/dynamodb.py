@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from socket import create_connection, socket
 from typing import Any
 from uuid import uuid4
 
@@ -37,8 +38,11 @@ def moto() -> Iterator[str]:
 
 
 @contextmanager
-def ministack(port: int, folder: Path) -> Iterator[str]:
-    """Run ministack on a port of this machine, on loopback only, and yield its URL."""
+def ministack(folder: Path) -> Iterator[str]:
+    """Run ministack on a free port of this machine, on loopback only, and yield its URL."""
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     settings = {
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
@@ -51,9 +55,8 @@ def ministack(port: int, folder: Path) -> Iterator[str]:
     }
     with subprocess.Popen([MINISTACK], env={**os.environ, **settings}) as process:
         try:
-            url = f"http://127.0.0.1:{port}"
-            eventually(lambda: _answers(url), bool, seconds=30)
-            yield url
+            eventually(lambda: _listens(port), bool, seconds=30)
+            yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
 
@@ -147,10 +150,9 @@ class _Body:
         yield self._content
 
 
-def _answers(url: str) -> bool:
+def _listens(port: int) -> bool:
     try:
-        client = boto3.client("dynamodb", region_name=REGION, endpoint_url=url)
-        client.list_tables()
-    except EndpointConnectionError:
+        create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
         return False
     return True

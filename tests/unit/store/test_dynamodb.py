@@ -234,9 +234,7 @@ def test_an_atomic_batch_answers_the_records_that_it_leaves(
 
 
 @pytest.mark.parametrize("prefix", ["x" * 1025, "\ud800"])
-def test_no_key_begins_with_what_no_key_holds(
-    store: DynamoStore, wire: Wire, prefix: str
-) -> None:
+def test_no_key_begins_with_what_no_key_holds(store: DynamoStore, wire: Wire, prefix: str) -> None:
     assert ([], None) == store.page(prefix, 10, None)
     assert [] == wire.requests
 

@@ -86,9 +86,7 @@ def test_a_del_with_if_match_whose_answer_got_lost_is_no_versionmismatch(
         made.get("a")
 
 
-def test_an_unsubs_whose_answer_got_lost_is_no_notsubscribed(
-    made: DynamoStore, wire: Wire
-) -> None:
+def test_an_unsubs_whose_answer_got_lost_is_no_notsubscribed(made: DynamoStore, wire: Wire) -> None:
     made.subscribe("a")
     wire.lose_answer("UpdateItem")
 
@@ -243,9 +241,7 @@ def test_a_batch_says_which_of_its_operations_were_done(made: DynamoStore, wire:
     assert results[3].message.startswith("not tried")
 
 
-def test_an_atomic_batch_whose_answer_got_lost_is_done_once(
-    made: DynamoStore, wire: Wire
-) -> None:
+def test_an_atomic_batch_whose_answer_got_lost_is_done_once(made: DynamoStore, wire: Wire) -> None:
     operations = [{"op": "incr", "key": "a"}, {"op": "set", "key": "b", "value": 1}]
     body = msgspec.json.decode(json.dumps({"operations": operations}), type=BatchBody)
     wire.lose_answer("TransactWriteItems")

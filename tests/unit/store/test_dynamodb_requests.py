@@ -132,7 +132,9 @@ def test_keys_that_dynamodb_leaves_out_of_a_batch_are_asked_for_again(
 
     results = batch(store, *({"op": "get", "key": f"key-{number}"} for number in range(4)))
 
-    assert [f"key-{number}" for number in range(4)] == [getattr(each, "key", "") for each in results]
+    assert [f"key-{number}" for number in range(4)] == [
+        getattr(each, "key", "") for each in results
+    ]
     assert ["BatchGetItem"] * 4 == wire.requests
 
 
