@@ -68,7 +68,7 @@ def set_key() -> Response[Any]:
 
 @router.get("/keys/(?s:.*)")
 def get_key() -> Response[Any]:
-    """Return a key's record, from a warm copy where the caller takes one."""
+    """Return a key's record."""
     key = _key()
     known = if_none_match(_header("if-none-match"))
     max_age = _max_age()

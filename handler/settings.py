@@ -45,7 +45,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         raise SettingsError("KV_TABLE is missing: with KV_ENGINE=dynamodb it names the table")
     region = environment.get("AWS_REGION", "")
     if engine == "dynamodb" and not region:
-        raise SettingsError("AWS_REGION is missing: with KV_ENGINE=dynamodb the table is there")
+        raise SettingsError("AWS_REGION is missing: KV_ENGINE=dynamodb needs it to find the table")
     topic = environment.get("KV_TOPIC_ARN") or None
     if topic and not re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]+(\.fifo)?", topic):
         raise SettingsError(f"KV_TOPIC_ARN is {topic!r}: it must be the ARN of an SNS topic")

@@ -61,7 +61,7 @@ NEVER = "0"
 def table_definition(name: str) -> "CreateTableInputTypeDef":
     """Return the arguments of ``create_table``.
 
-    TTL is switched on apart from it, on ``TTL_ATTRIBUTE``.
+    TTL is switched on apart from it, on ``TTL_ATTRIBUTE``. A stream is no matter of the engine.
     """
     return {
         "TableName": name,
@@ -92,7 +92,6 @@ def table_definition(name: str) -> "CreateTableInputTypeDef":
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             },
         ],
-        "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
     }
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from handler.store.writes import Write
 
 _CONNECT_SECONDS = 1
-_READ_SECONDS = 2
+_READ_SECONDS = 3
 # Seconds that one verb may take: well under the function's timeout.
 _BUDGET = 8.0
 _ATTEMPTS = 4

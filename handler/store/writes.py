@@ -61,16 +61,17 @@ class Write(NamedTuple):
         }
 
     def only_on(self, item: "Item | None") -> "Write":
-        """Return this write for the case that nobody wrote since the item was read."""
-        clause, values = unchanged(item)
-        return self._replace(
-            condition=f"({self.condition}) AND {clause}", values={**self.values, **values}
-        )
+        """Return this write, which fits the item, for the case that it still is as it was read."""
+        condition, values = unchanged(item)
+        return self._replace(condition=condition, values={**self.values, **values})
 
 
 def unchanged(item: "Item | None") -> "tuple[str, Mapping[str, Value]]":
-    """Return the clause, with its value, that nobody wrote since the item was read."""
-    return (NO_ITEM, {}) if item is None else (UNCHANGED, {":seen": item["etag"]})
+    """Return the condition, with its value, that nobody wrote since the item was read."""
+    if item is None:
+        return NO_ITEM, {}
+    watched = WATCHED if "watched" in item else UNWATCHED
+    return f"{UNCHANGED} AND {watched}", {":seen": item["etag"]}
 
 
 def match_clause(if_match: Etags | None) -> "tuple[tuple[str, ...], dict[str, Value]]":
