@@ -100,6 +100,7 @@ run() {
 run_tests() { # pytest's arguments
   set_up .venv requirements/dev.txt
   set_up .venv-sam requirements/sam.txt
+  set_up .venv-ministack requirements/ministack.txt
   exec "$bin/pytest" "$@"
 }
 

@@ -32,6 +32,9 @@ _batch_body = msgspec.json.Decoder(BatchBody)
 _DEFAULT_LIMIT = 100
 _MAX_LIMIT = 1000
 
+_MAX_AGE = re.compile(r'max-age="?([0-9]{1,9})"?')
+_FRESH_ONLY = frozenset({"no-cache", "no-store"})
+
 _METHODS = {
     "/keys": "GET, POST",
     "/keys/…": "GET, PUT, DELETE",
@@ -66,11 +69,15 @@ def set_key() -> Response[Any]:
 @router.get("/keys/(?s:.*)")
 def get_key() -> Response[Any]:
     """Return a key's record."""
+    key = _key()
     known = if_none_match(_header("if-none-match"))
-    record = STORE.get(_key())
+    max_age = _max_age()
+    warm = STORE.warm(key, max_age) if max_age else None
+    record, age = warm or (STORE.get(key), None)
+    headers = {} if age is None else {"Age": str(age)}
     if known and matches(known, record.etag):
-        return Response(HTTPStatus.NOT_MODIFIED, headers=_etag(record))
-    return _record(record)
+        return Response(HTTPStatus.NOT_MODIFIED, headers={**_etag(record), **headers})
+    return _record(record, HTTPStatus.OK, **headers)
 
 
 @router.put("/keys/(?s:.*)")
@@ -212,6 +219,18 @@ def _idempotency_key() -> str | None:
     if token is not None and not re.fullmatch("[ -~]{1,128}", token):
         raise InvalidRequest("Idempotency-Key takes 1 to 128 printable ASCII characters")
     return token
+
+
+def _max_age() -> int:
+    """Return how old a record may be that a get answers, in seconds.
+
+    A directive that is not understood is ignored, as in RFC 9111, section 5.2.3.
+    """
+    directives = [each.strip().lower() for each in (_header("cache-control") or "").split(",")]
+    if not _FRESH_ONLY.isdisjoint(directives):
+        return 0
+    ages = [found[1] for each in directives if (found := _MAX_AGE.fullmatch(each))]
+    return min(map(int, ages), default=0)
 
 
 def _record(record: Record, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response[Any]:

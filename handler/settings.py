@@ -19,12 +19,14 @@ class Settings(NamedTuple):
     Attributes:
         engine: What holds the records.
         table: The name of the DynamoDB table; empty with the memory engine.
+        region: The AWS region that the table is in; may be empty with the memory engine.
         topic: The ARN of the SNS topic that changes are published to, or None.
         max_bytes: What the memory engine may hold, keys and values together.
     """
 
     engine: Literal["memory", "dynamodb"]
     table: str
+    region: str
     topic: str | None
     max_bytes: int
 
@@ -41,6 +43,9 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     table = environment.get("KV_TABLE", "")
     if engine == "dynamodb" and not table:
         raise SettingsError("KV_TABLE is missing: with KV_ENGINE=dynamodb it names the table")
+    region = environment.get("AWS_REGION", "")
+    if engine == "dynamodb" and not region:
+        raise SettingsError("AWS_REGION is missing: KV_ENGINE=dynamodb needs it to find the table")
     topic = environment.get("KV_TOPIC_ARN") or None
     if topic and not re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]+(\.fifo)?", topic):
         raise SettingsError(f"KV_TOPIC_ARN is {topic!r}: it must be the ARN of an SNS topic")
@@ -48,7 +53,11 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     if level.upper() not in _LOG_LEVELS:
         raise SettingsError(f"POWERTOOLS_LOG_LEVEL is {level!r}: it must be one of {_LOG_LEVELS}")
     return Settings(
-        cast("Literal['memory', 'dynamodb']", engine), table, topic, _max_bytes(environment)
+        cast("Literal['memory', 'dynamodb']", engine),
+        table,
+        region,
+        topic,
+        _max_bytes(environment),
     )
 
 

@@ -16,4 +16,5 @@ lock() { # file, then what it is made from
 lock requirements/run.txt pyproject.toml --group hatch "$@"
 lock requirements/dev.txt pyproject.toml --group hatch --group dev --constraint requirements/run.txt "$@"
 lock requirements/sam.txt --group sam "$@"
+lock requirements/ministack.txt --group ministack "$@"
 lock handler/requirements.txt --group image --constraint requirements/run.txt "$@"

@@ -38,6 +38,9 @@ class Store(Protocol):
     def get(self, key: str) -> Record:
         """Return a record. Raises KeyNotFound."""
 
+    def warm(self, key: str, max_age: int) -> tuple[Record, int] | None:
+        """Return a copy at hand and its age in seconds; None where none is that young."""
+
     def put(
         self,
         key: str,
@@ -90,7 +93,16 @@ class Store(Protocol):
 
 
 def open_store(settings: Settings) -> Store:
-    """Open the store that the settings name; an engine is imported only when it is chosen."""
+    """Open the store that the settings name; an engine is imported only when it is chosen.
+
+    Raises:
+        SettingsError: The settings name a table that the engine can't work with.
+    """
+    if settings.engine == "dynamodb":
+        from handler.store.dynamodb import DynamoStore
+        from handler.store.table import Table
+
+        return DynamoStore(Table(settings.table, settings.region), settings.topic)
     from handler.store.memory import MemoryStore
 
     return MemoryStore(settings.max_bytes)

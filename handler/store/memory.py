@@ -77,6 +77,9 @@ class MemoryStore:
     def get(self, key: str) -> Record:
         return self._existing(key, self._clock())
 
+    def warm(self, key: str, max_age: int) -> None:
+        """A read is as fast as a copy would be, so there are none."""
+
     def put(
         self,
         key: str,

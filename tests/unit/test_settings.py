@@ -8,7 +8,7 @@ TOPIC = "arn:aws:sns:eu-central-1:123456789012:kv-store"
 
 
 def test_without_variables_the_memory_engine_holds_256_mib() -> None:
-    assert Settings("memory", "", None, 256 * 1024 * 1024) == load({})
+    assert Settings("memory", "", "", None, 256 * 1024 * 1024) == load({})
 
 
 def test_under_lambda_it_holds_half_of_the_functions_memory() -> None:
@@ -25,12 +25,13 @@ def test_every_variable_is_read() -> None:
     environment = {
         "KV_ENGINE": "dynamodb",
         "KV_TABLE": "records",
+        "AWS_REGION": "eu-central-1",
         "KV_TOPIC_ARN": TOPIC,
         "KV_MAX_BYTES": "1",
         "POWERTOOLS_LOG_LEVEL": "debug",
     }
 
-    assert Settings("dynamodb", "records", TOPIC, 1) == load(environment)
+    assert Settings("dynamodb", "records", "eu-central-1", TOPIC, 1) == load(environment)
 
 
 def test_an_empty_topic_is_none() -> None:

@@ -1,0 +1,276 @@
+"""The table: every request to DynamoDB goes through here, with its retries and its errors."""
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.parsers import ResponseParserError
+
+from handler.errors import EngineUnavailable
+from handler.settings import SettingsError
+from handler.store.check import check_keys, refusal
+from handler.store.items import primary_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from handler.store.items import Item
+    from handler.store.writes import Write
+
+_CONNECT_SECONDS = 1
+_READ_SECONDS = 3
+# Seconds that one verb may take: well under the function's timeout.
+_BUDGET = 8.0
+_ATTEMPTS = 4
+_FIRST_PAUSE = 0.05
+MOST_KEYS = 100
+
+# With these DynamoDB says that it did nothing.
+_REFUSED = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+_OUT_OF_REACH = "DynamoDB is throttled or out of reach for now; try again"
+
+
+class ConditionFailed(Exception):
+    """The item was not as the write's condition asks; nothing was written."""
+
+    def __init__(self, item: "Item | None") -> None:
+        super().__init__()
+        self.item = item
+
+
+class TransactionRefused(Exception):
+    """Another write came between, so nothing of the transaction was written."""
+
+
+class OutcomeUnknown(Exception):
+    """No answer came to a write: it may have been done, or not."""
+
+
+class Table:
+    """One DynamoDB table.
+
+    botocore's own retries are off: they would send a write again whose answer was lost. Here a
+    write is sent again only where the one before was certainly not done.
+
+    Args:
+        name: The table's name.
+        region: The region it is in.
+        sleep: Pauses between two attempts.
+        timer: What the budget of a verb is measured with, in seconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        region: str,
+        sleep: Callable[[float], None] = time.sleep,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self._sleep = sleep
+        self._timer = timer
+        self._deadline = self._limit = math.inf
+        self.client: DynamoDBClient = boto3.client(
+            "dynamodb",
+            region_name=region,
+            config=Config(
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": 1},
+            ),
+        )
+        self._identity: str | None = None
+        try:
+            self.begin()
+        except EngineUnavailable:
+            # The check comes with the first request that finds DynamoDB in reach.
+            self._identity = None
+
+    @property
+    def identity(self) -> str:
+        """What tells this table from all others."""
+        return self._identity or ""
+
+    def begin(self) -> None:
+        """Start the time that the requests from here on may take together.
+
+        Raises:
+            SettingsError: The table is not there, is another one, or may not be read.
+        """
+        self._deadline = min(self._timer() + _BUDGET, self._limit)
+        if self._identity is None:
+            self._identity = self._checked()
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Bound the time of all the verbs in the block together."""
+        self._limit = self._timer() + seconds
+        try:
+            yield
+        finally:
+            self._limit = math.inf
+
+    @property
+    def has_time(self) -> bool:
+        """Whether one more request fits into the budget."""
+        return self._timer() + _CONNECT_SECONDS + _READ_SECONDS <= self._deadline
+
+    def read(self, key: str) -> "Item | None":
+        answer = self._call(
+            self.client.get_item, TableName=self.name, Key=primary_key(key), ConsistentRead=True
+        )
+        item: Item | None = answer.get("Item")
+        return item
+
+    def read_many(self, keys: Sequence[str]) -> "Iterator[Item]":
+        """Yield the items that are there, in any order, a hundred keys a request."""
+        distinct = list(dict.fromkeys(keys))
+        for start in range(0, len(distinct), MOST_KEYS):
+            wanted = [primary_key(key) for key in distinct[start : start + MOST_KEYS]]
+            attempt = 0
+            while wanted:
+                request = {self.name: {"Keys": wanted, "ConsistentRead": True}}
+                answer = self._call(self.client.batch_get_item, RequestItems=request)
+                items = answer["Responses"].get(self.name, [])
+                yield from items
+                wanted = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+                # What is left over for its size may follow at once, what was throttled may not.
+                attempt = 0 if items else attempt + 1
+                if wanted and not items:
+                    self.pause(attempt)
+
+    def query(self, start: "Item | None", **arguments: Any) -> "tuple[list[Item], Item | None]":
+        """Return a page of a Query, and where the next one starts."""
+        if start is not None:
+            arguments["ExclusiveStartKey"] = start
+        answer = self._call(self.client.query, TableName=self.name, **arguments)
+        return answer["Items"], answer.get("LastEvaluatedKey")
+
+    def update(self, write: "Write") -> "Item":
+        """Do a write and return the item as it left it.
+
+        Raises:
+            ConditionFailed: The item was not as the condition asks.
+            OutcomeUnknown: It may have been done, or not.
+        """
+        try:
+            answer = self._call(
+                self.client.update_item,
+                at_most_once=True,
+                TableName=self.name,
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **write.arguments(),
+            )
+        except ClientError as error:
+            if _code(error) != "ConditionalCheckFailedException":
+                raise
+            # Without an item there was none, or it was not brought: some emulators never do.
+            brought = cast("Item | None", error.response.get("Item"))
+            raise ConditionFailed(brought or self.read(write.key)) from error
+        item: Item = answer["Attributes"]
+        return item
+
+    def transact(self, actions: "Sequence[Mapping[str, Any]]", token: str) -> None:
+        """Do all the actions or none; one token is done once, however often it is sent.
+
+        Raises:
+            TransactionRefused: A condition failed, or another write was under way.
+        """
+        items = [
+            {kind: {"TableName": self.name, **arguments} for kind, arguments in action.items()}
+            for action in actions
+        ]
+        try:
+            self._call(
+                self.client.transact_write_items, TransactItems=items, ClientRequestToken=token
+            )
+        except ClientError as error:
+            if _code(error) != "TransactionCanceledException":
+                raise
+            reasons = {reason.get("Code") for reason in error.response["CancellationReasons"]}
+            if reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
+                raise TransactionRefused from error
+            if reasons & {"ProvisionedThroughputExceeded", "ThrottlingError"}:
+                raise EngineUnavailable(_OUT_OF_REACH) from error
+            raise
+
+    def pause(self, attempt: int) -> None:
+        """Wait before another attempt, with jitter and longer each time.
+
+        Raises:
+            EngineUnavailable: The attempts, or the time, are used up.
+        """
+        if attempt >= _ATTEMPTS or not self.has_time:
+            raise EngineUnavailable(_OUT_OF_REACH)
+        self._sleep(random.uniform(0.5, 1) * _FIRST_PAUSE * 2**attempt)  # noqa: S311
+
+    def _call(
+        self, operation: Callable[..., Any], *, at_most_once: bool = False, **arguments: Any
+    ) -> Any:
+        """Send a request, again where it may succeed then."""
+        if not self.has_time:
+            raise EngineUnavailable(_OUT_OF_REACH)
+        attempt = 0
+        while True:
+            try:
+                return operation(**arguments)
+            except (BotoCoreError, ClientError, ResponseParserError) as error:
+                if not _may_pass(error):
+                    raise
+                if at_most_once and not _was_not_done(error):
+                    raise OutcomeUnknown from error
+                attempt += 1
+                try:
+                    self.pause(attempt)
+                except EngineUnavailable as unavailable:
+                    raise unavailable from error
+
+    def _checked(self) -> str:
+        try:
+            table = self._call(self.client.describe_table, TableName=self.name)["Table"]
+            check_keys(table)
+            self.read("-")
+        except (BotoCoreError, ClientError) as error:
+            raise SettingsError(refusal(self.name, error)) from error
+        return f"{table['TableArn']} {table.get('TableId')}"
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response["Error"]["Code"])
+
+
+def _may_pass(error: Exception) -> bool:
+    """Tell whether the same request may succeed a moment later."""
+    if isinstance(error, ClientError):
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        return _code(error) in _REFUSED or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return isinstance(error, HTTPClientError | BotoConnectionError | ResponseParserError)
+
+
+def _was_not_done(error: Exception) -> bool:
+    if isinstance(error, ClientError):
+        return _code(error) in _REFUSED
+    return isinstance(error, ConnectTimeoutError | EndpointConnectionError)

@@ -1,0 +1,222 @@
+"""The verbs that leave a value: they make a record, or change the one that is there."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from handler.errors import KeyExists, KeyNotFound, NotACounter, VersionMismatch
+from handler.model import Record, expiry
+from handler.preconditions import Etags
+from handler.store.items import (
+    change_mark,
+    is_live,
+    record_of,
+    sweep_time,
+    text_of,
+    value_attributes,
+)
+from handler.store.verbs import Step, Verb, check_match
+from handler.store.writes import (
+    ABSENT,
+    COUNTS,
+    LIVE,
+    NO_ITEM,
+    NOT_DONE_YET,
+    NOT_REPEATED,
+    Write,
+    match_clause,
+)
+
+if TYPE_CHECKING:
+    from handler.store.items import Item, Value
+
+_LOW, _HIGH = -(2**63), 2**63 - 1
+_ZERO = msgspec.Raw(b"0")
+
+
+class _ValueVerb(Verb, frozen=True, gc=False):
+    """What set, put and incr have in common."""
+
+    def _make(self, value: msgspec.Raw, ttl: int | None, token: str | None) -> Write:
+        """Return the write that makes a record where there is none.
+
+        An item may still be there, expired or deleted: what it tells the changes feed stays.
+        """
+        sets = {
+            "version": ":one",
+            "etag": ":etag",
+            "created_at": ":now",
+            "updated_at": ":now",
+            "quiet": "if_not_exists(changed, :never)",
+        }
+        write = self._with_value(sets, value, ttl, token)
+        return write._replace(removes=(*write.removes, "watched"), condition=ABSENT)
+
+    def _change(
+        self,
+        value: msgspec.Raw,
+        ttl: int | None | UnsetType,
+        token: str | None,
+        clauses: tuple[str, ...] = (),
+    ) -> Write:
+        """Return the write that changes a record, as long as it is not this write's own doing."""
+        sets = {
+            "version": "if_not_exists(version, :zero) + :one",
+            "etag": ":etag",
+            "created_at": "if_not_exists(created_at, :now)",
+            "updated_at": ":now",
+            "changed": "if_not_exists(quiet, :changed)",
+        }
+        repeated = () if token is None else (NOT_REPEATED,)
+        condition = " AND ".join((LIVE, NOT_DONE_YET, *repeated, *clauses))
+        return self._with_value(sets, value, ttl, token)._replace(condition=condition)
+
+    def _with_value(
+        self,
+        sets: Mapping[str, str],
+        value: msgspec.Raw,
+        ttl: int | None | UnsetType,
+        token: str | None,
+    ) -> Write:
+        attributes: dict[str, Value | None] = {
+            "json": None,
+            "packed": None,
+            "whole": None,
+            "request_token": None if token is None else {"S": token},
+            **value_attributes(value),
+        }
+        if ttl is not UNSET:
+            expires_at = expiry(self.moment, ttl, None)
+            attributes["expires_at"] = None if expires_at is None else {"S": expires_at}
+            attributes["sweep_at"] = (
+                None if ttl is None else sweep_time(self.moment + timedelta(seconds=ttl))
+            )
+        present = {f":{name}": held for name, held in attributes.items() if held is not None}
+        return Write(
+            key=self.key,
+            sets={**sets, **{name[1:]: name for name in present}},
+            removes=tuple(name for name, held in attributes.items() if held is None),
+            condition="",
+            values={
+                **self._values(),
+                **present,
+                ":token": {"S": token or ""},
+                ":changed": {"S": change_mark(self.now, "put", self.etag)},
+            },
+        )
+
+    def _repeats(self, item: "Item", token: str | None) -> bool:
+        return token is not None and text_of(item, "request_token") == token
+
+    def _after(
+        self, item: "Item | None", value: msgspec.Raw, ttl: int | None | UnsetType
+    ) -> Record:
+        """Return the record that this write leaves, where the state before is known."""
+        old = record_of(item) if item and is_live(item, self.now) else None
+        return Record(
+            key=self.key,
+            value=value,
+            version=old.version + 1 if old else 1,
+            etag=self.etag,
+            created_at=old.created_at if old else self.now,
+            updated_at=self.now,
+            expires_at=expiry(self.moment, ttl, old.expires_at if old else None),
+            subscribed=old is not None and old.subscribed,
+        )
+
+
+class Set(_ValueVerb, frozen=True, gc=False):
+    """Makes a record where there is none."""
+
+    value: msgspec.Raw
+    ttl: int | None
+    token: str | None
+
+    def guess(self) -> Write:
+        """Return the write for a key that never was: there is nothing to clear away."""
+        write = self._make(self.value, self.ttl, self.token)
+        sets = {name: operand for name, operand in write.sets.items() if name != "quiet"}
+        return write._replace(sets=sets, removes=(), condition=NO_ITEM)
+
+    def given(self, item: "Item | None") -> Step:
+        if item is None or not is_live(item, self.now):
+            write = self._make(self.value, self.ttl, self.token)
+            return Step(write, self._after(item, self.value, self.ttl))
+        if self._repeats(item, self.token):
+            return Step(None, record_of(item))
+        raise KeyExists(f"{self.key!r} is there already; put changes it")
+
+
+class Put(_ValueVerb, frozen=True, gc=False):
+    """Changes a record; with ``create`` it makes one, too."""
+
+    value: msgspec.Raw
+    ttl: int | None | UnsetType
+    if_match: Etags | None
+    create: bool
+    token: str | None
+
+    def guess(self) -> Write:
+        write = self._change_matching()
+        if self.create and self.if_match is None:
+            write = write._replace(condition=f"{NO_ITEM} OR ({write.condition})")
+        return write
+
+    def given(self, item: "Item | None") -> Step:
+        after = self._after(item, self.value, self.ttl)
+        if item is None or not is_live(item, self.now):
+            if not self.create:
+                raise KeyNotFound(f"there is no key {self.key!r}")
+            if self.if_match is not None:
+                raise VersionMismatch(f"If-Match names a state of {self.key!r}, which is not there")
+            ttl = None if self.ttl is UNSET else self.ttl
+            return Step(self._make(self.value, ttl, self.token), after)
+        if self._repeats(item, self.token):
+            return Step(None, record_of(item))
+        check_match(item, self.if_match)
+        return Step(self._change_matching(), after)
+
+    def _change_matching(self) -> Write:
+        clauses, values = match_clause(self.if_match)
+        write = self._change(self.value, self.ttl, self.token, clauses)
+        return write._replace(values={**write.values, **values})
+
+
+class Increment(_ValueVerb, frozen=True, gc=False):
+    """Adds to ``whole``, in DynamoDB itself."""
+
+    by: int
+    token: str | None
+
+    def guess(self) -> Write:
+        write = self._add()
+        return write._replace(condition=f"{NO_ITEM} OR ({write.condition})")
+
+    def given(self, item: "Item | None") -> Step:
+        if item is None or not is_live(item, self.now):
+            start = msgspec.Raw(b"%d" % self.by)
+            return Step(self._make(start, None, self.token), self._after(item, start, None))
+        if self._repeats(item, self.token):
+            return Step(None, record_of(item))
+        if "whole" not in item:
+            raise NotACounter(f"the value of {self.key!r} is not a whole number of 64 bits")
+        number = int(item["whole"]["N"]) + self.by
+        if not _LOW <= number <= _HIGH:
+            raise NotACounter(f"{self.key!r} would leave the range of 64-bit numbers")
+        return Step(self._add(), self._after(item, msgspec.Raw(b"%d" % number), UNSET))
+
+    def _add(self) -> Write:
+        write = self._change(_ZERO, UNSET, self.token, (COUNTS,))
+        return write._replace(
+            sets={**write.sets, "whole": "if_not_exists(whole, :zero) + :by"},
+            values={
+                **write.values,
+                ":by": {"N": str(self.by)},
+                # DynamoDB holds 38 digits: the bounds may lie beyond 64 bits.
+                ":low": {"N": str(_LOW - self.by)},
+                ":high": {"N": str(_HIGH - self.by)},
+            },
+        )

@@ -1,0 +1,206 @@
+"""What watchers read: the subscribed keys and the changes feed, from two indexes of the table.
+
+An index trails the table by a moment, writes take a moment to get there, and the clocks of two
+environments differ. So a change may come to light after a later one. The feed's cursor therefore
+has two parts: ``floor``, before which everything has come to light and was reported, and the marks
+of the changes after it that were reported already. Nothing is passed over, and hardly anything is
+told twice.
+"""
+
+from collections import deque
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from handler.cursor import Cursors
+from handler.errors import InvalidCursor
+from handler.model import MAX_PAGE_BYTES, Change, json_bound, time_text
+from handler.store.items import (
+    CHANGES_INDEX,
+    KEPT,
+    SUBSCRIPTIONS_INDEX,
+    is_deleted,
+    record_of,
+)
+from handler.store.listing import merged
+from handler.store.table import MOST_KEYS, Table
+from handler.store.writes import UNEXPIRED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from handler.store.items import Item
+
+# A write's 8 seconds, what clocks may differ by, and what an index may trail.
+_COMES_TO_LIGHT = timedelta(seconds=30)
+# Less than deleted records are kept, for clocks that differ.
+_CURSOR_LIFE = KEPT - timedelta(hours=1)
+# Of an ETag, enough that no two in half a minute are alike: 48 random bits.
+_MARK_LENGTH = 8
+# So the cursor stays under half of what a gateway takes as request line and header fields.
+_MOST_MARKS = 400
+_NULL = msgspec.Raw(b"null")
+_LISTING = "changes"
+
+
+class _Row(NamedTuple):
+    """A line of the feed: which key changed, and what ``changed`` says of it."""
+
+    key: str
+    changed: str
+
+    @property
+    def mark(self) -> str:
+        return self.changed.rpartition(" ")[2][:_MARK_LENGTH]
+
+
+class _Position(NamedTuple):
+    floor: str
+    marks: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "_Position":
+        floor, _, marks = text.partition("|")
+        return cls(
+            floor,
+            tuple(marks[at : at + _MARK_LENGTH] for at in range(0, len(marks), _MARK_LENGTH)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.floor}|{''.join(self.marks)}"
+
+
+def subscribed_keys(table: Table, after: str | None, now: str, wanted: int) -> "Iterator[str]":
+    """Yield the subscribed keys after a key, in order."""
+    named: Item = {} if after is None else {":after": {"S": after}}
+    items = merged(
+        table,
+        "watched = :shard" if after is None else "watched = :shard AND sk > :after",
+        "sk",
+        wanted,
+        IndexName=SUBSCRIPTIONS_INDEX,
+        FilterExpression=UNEXPIRED,
+        ExpressionAttributeValues={":now": {"S": now}, **named},
+    )
+    return (item["sk"]["S"] for item in items)
+
+
+def now_cursor(table: Table, cursors: Cursors, now: datetime) -> str:
+    """Return the cursor of now: all changes that show already are taken as reported."""
+    floor = time_text(now - _COMES_TO_LIGHT)
+    marks = deque((row.mark for row in _rows(table, floor, _MOST_MARKS)), _MOST_MARKS)
+    return cursors.seal(_LISTING, str(_Position(floor, tuple(marks))))
+
+
+def changes_since(
+    table: Table, cursors: Cursors, since: str, limit: int, now: datetime
+) -> tuple[list[Change], str]:
+    """Return the changes after a cursor, oldest first, and the cursor after them.
+
+    Raises:
+        InvalidCursor: No answer gave it out, or it is too old.
+    """
+    position = _Position.parse(cursors.open(_LISTING, since))
+    if position.floor < time_text(now - _CURSOR_LIFE):
+        raise InvalidCursor("this cursor is too old: changes after it are no longer kept")
+    settled = time_text(now - _COMES_TO_LIGHT)
+    told = _select(
+        _rows(table, position.floor, limit + len(position.marks) + 1), position, limit, settled
+    )
+    changes = _read(table, told.fresh)
+    if len(changes) < len(told.fresh):
+        told = told.cut_at(told.fresh[len(changes)])
+    after = told.next_position(position, settled)
+    return [change for change in changes if change], cursors.seal(_LISTING, str(after))
+
+
+class _Selection(NamedTuple):
+    """The rows that an answer goes through.
+
+    Attributes:
+        passed: All of them, oldest first.
+        fresh: Those among them that were not reported yet.
+        complete: Whether no row is left after them.
+    """
+
+    passed: list[_Row]
+    fresh: list[_Row]
+    complete: bool
+
+    def cut_at(self, row: _Row) -> "_Selection":
+        passed = [each for each in self.passed if each.changed < row.changed]
+        return _Selection(passed, [each for each in passed if each in self.fresh], complete=False)
+
+    def next_position(self, position: _Position, settled: str) -> _Position:
+        """Return the position after these rows."""
+        floor = settled
+        if not self.complete:
+            floor = min(settled, self.passed[-1].changed if self.passed else position.floor)
+        floor = max(floor, position.floor)
+        marks = [row.mark for row in self.passed if row.changed > floor]
+        if not self.complete:
+            # Rows that were not reached may have been reported already.
+            reached = {row.mark for row in self.passed}
+            marks += [mark for mark in position.marks if mark not in reached]
+        return _Position(floor, tuple(marks[:_MOST_MARKS]))
+
+
+def _select(rows: "Iterator[_Row]", position: _Position, limit: int, settled: str) -> _Selection:
+    selection = _Selection([], [], complete=True)
+    reported = frozenset(position.marks)
+    to_mark = 0
+    for row in rows:
+        if row.mark not in reported:
+            # A cursor holds so many marks: past them, a change waits until it needs none.
+            waits = row.changed > settled and to_mark >= _MOST_MARKS
+            if waits or len(selection.fresh) == limit:
+                return selection._replace(complete=False)
+            selection.fresh.append(row)
+        selection.passed.append(row)
+        to_mark += row.changed > settled
+    return selection
+
+
+def _rows(table: Table, floor: str, wanted: int) -> "Iterator[_Row]":
+    items = merged(
+        table,
+        "feed = :shard AND changed > :floor",
+        "changed",
+        wanted,
+        IndexName=CHANGES_INDEX,
+        ExpressionAttributeValues={":floor": {"S": floor}},
+    )
+    return (_Row(item["sk"]["S"], item["changed"]["S"]) for item in items)
+
+
+def _read(table: Table, rows: list[_Row]) -> list[Change | None]:
+    """Return the change of each row, up to the last that an answer has room for.
+
+    The index only says which keys changed: what they hold is read from the table itself.
+    """
+    changes: list[Change | None] = []
+    room = MAX_PAGE_BYTES
+    for start in range(0, len(rows), MOST_KEYS):
+        some = rows[start : start + MOST_KEYS]
+        items = {item["sk"]["S"]: item for item in table.read_many([row.key for row in some])}
+        for row in some:
+            change = _change_of(items[row.key]) if row.key in items else None
+            room -= json_bound(change.key, change.value) if change else 0
+            if room < 0:
+                return changes
+            changes.append(change)
+    return changes
+
+
+def _change_of(item: "Item") -> Change:
+    """Return the last change that watchers are told of, with the record's state of now."""
+    at, op, etag = item["changed"]["S"].split(" ")
+    key = item["sk"]["S"]
+    if op == "del":
+        return Change(key, "del", int(item["gone"]["N"]), etag, _NULL, at)
+    if is_deleted(item):
+        at, etag = item["updated_at"]["S"], item["etag"]["S"]
+        return Change(key, "del", int(item["gone"]["N"]), etag, _NULL, at)
+    record = record_of(item)
+    return Change(key, "put", record.version, record.etag, record.value, record.updated_at)

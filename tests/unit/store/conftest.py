@@ -1,0 +1,64 @@
+"""The DynamoDB engine, as its tests have it: on moto's server, with a clock that they turn."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from handler.store.dynamodb import DynamoStore
+from handler.store.table import Table
+from tests import dynamodb
+
+
+class Clock:
+    """Stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 24, 20, 55, 43, 123_000, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def go_on(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    with dynamodb.moto() as url:
+        yield url
+
+
+@pytest.fixture
+def endpoint(moto: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Point boto3 at moto's server."""
+    for name, value in dynamodb.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto)
+    return moto
+
+
+@pytest.fixture
+def table(endpoint: str) -> Table:
+    return dynamodb.open_table(dynamodb.make_table())
+
+
+@pytest.fixture
+def wire(table: Table) -> dynamodb.Wire:
+    return dynamodb.Wire(table)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(table: Table, clock: Clock) -> DynamoStore:
+    return DynamoStore(table, clock=clock)
+
+
+@pytest.fixture
+def other(table: Table, clock: Clock) -> DynamoStore:
+    """Return the store as another environment has it."""
+    return DynamoStore(dynamodb.open_table(table.name), clock=clock)
