@@ -90,7 +90,7 @@ class AWS:
             AccessDenied: There are no credentials, or they do not allow to describe it.
             OutOfReach: CloudFormation did not answer.
         """
-        with _explained(f"stack {name}"):
+        with _explained(f"stack {name}", unreachable=OutOfReach):
             client: CloudFormationClient = self._session.client("cloudformation", config=_CONFIG)
             try:
                 stack = client.describe_stacks(StackName=name)["Stacks"][0]
@@ -152,14 +152,16 @@ class Function:
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _explained(
+    what: str, unreachable: type[Exception] = requests.ConnectionError
+) -> Iterator[None]:
     """Raise what boto3 raises in the words of the contract, or of requests."""
     try:
         yield
     except NoRegionError as error:
         raise EndpointError("no AWS region is set: --region or AWS_REGION does") from error
     except (BotoConnectionError, HTTPClientError) as error:
-        raise requests.ConnectionError(str(error)) from error
+        raise unreachable(str(error)) from error
     except ClientError as error:
         raise _refusal(what, error) from error
     except BotoCoreError as error:
