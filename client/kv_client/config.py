@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
-from configparser import ConfigParser
+from configparser import DEFAULTSECT, ConfigParser
 from configparser import Error as ConfigParserError
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from platformdirs import user_config_path, user_state_path
 from kv_client.errors import EndpointError
 
 _APPLICATION = "kv-client"
+_NAME = re.compile(r"[\w./-]+")
 
 
 def config_file() -> Path:
@@ -72,8 +74,10 @@ def set_endpoint(profile: str, endpoint: str) -> None:
     """Keep an endpoint under a profile's name.
 
     Raises:
-        EndpointError: The file that is there is not an INI file.
+        EndpointError: An INI file can't hold that, or the file that is there is not an INI file.
     """
+    if not _NAME.fullmatch(profile) or profile == DEFAULTSECT:
+        raise EndpointError(f"{profile!r} names no profile: letters, digits, - _ . and / do")
     parser = _read()
     if not parser.has_section(profile):
         parser.add_section(profile)
@@ -100,10 +104,19 @@ def remember_instance(endpoint: str, instance: str) -> str | None:
     Returns:
         The one that did so before, if it was another.
     """
-    file = state_folder() / "instances.json"
+    try:
+        return _remember_instance(state_folder() / "instances.json", endpoint, instance)
+    except OSError:
+        # Where nothing can be kept, nothing was seen last.
+        return None
+
+
+def _remember_instance(file: Path, endpoint: str, instance: str) -> str | None:
     try:
         seen = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
+        seen = None
+    if not isinstance(seen, dict):
         seen = {}
     last: str | None = seen.get(endpoint)
     if last == instance:
