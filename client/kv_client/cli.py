@@ -215,15 +215,19 @@ def _add_programs(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _add_config(config: argparse.ArgumentParser) -> None:
     found = config.add_subparsers(metavar="ACTION", required=True, prog=config.prog)
-    show = found.add_parser("show", help="print the profiles and their endpoints")
-    show.set_defaults(run=commands.config_show)
-    change = found.add_parser("set", help="keep an endpoint under a profile's name")
+
+    def add(run: Callable[..., None], name: str, about: str) -> argparse.ArgumentParser:
+        action = found.add_parser(name, help=about, allow_abbrev=False)
+        _add_options(action, command=True)
+        action.set_defaults(run=run)
+        return action
+
+    add(commands.config_show, "show", "print the profiles and their endpoints")
+    change = add(commands.config_set, "set", "keep an endpoint under a profile's name")
     change.add_argument("profile_name", metavar="PROFILE")
     change.add_argument("setting", choices=["endpoint"], metavar="endpoint")
     change.add_argument("url", metavar="URL")
-    change.set_defaults(run=commands.config_set)
-    path = found.add_parser("path", help="print where they are kept")
-    path.set_defaults(run=commands.config_path)
+    add(commands.config_path, "path", "print where they are kept")
 
 
 def _add_key(command: argparse.ArgumentParser) -> None:
