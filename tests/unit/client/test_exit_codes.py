@@ -112,7 +112,16 @@ def test_wrong_usage_ends_with_2_and_says_so_on_stderr(words: list[str]) -> None
 
 @pytest.mark.parametrize(
     "endpoint",
-    ["nonsense", "ftp://a", "http://", "rie://a", "local://a", "http://u:p@h", "http://h?x=1", "stack://"],
+    [
+        "nonsense",
+        "ftp://a",
+        "http://",
+        "rie://a",
+        "local://a",
+        "http://u:p@h",
+        "http://h?x=1",
+        "stack://",
+    ],
 )
 def test_an_endpoint_that_is_none_is_wrong_usage(endpoint: str) -> None:
     ended = kv("get", "name", endpoint=endpoint)

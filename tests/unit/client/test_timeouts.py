@@ -19,9 +19,7 @@ def _within_the_limit() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("reply", [silence, trickle, failure(503, "EngineUnavailable")])
-@pytest.mark.parametrize(
-    "words", [["get", "a"], ["del", "a", "b", "c"], ["getall"], ["export"]]
-)
+@pytest.mark.parametrize("words", [["get", "a"], ["del", "a", "b", "c"], ["getall"], ["export"]])
 def test_a_command_ends_in_time_with_out_of_reach(reply: Reply, words: list[str]) -> None:
     with answering(reply) as server:
         ended = kv("--timeout", str(_LIMIT), "--retries", "1000", *words, endpoint=server.url)
@@ -50,7 +48,12 @@ def test_the_time_of_several_requests_adds_up() -> None:
 def test_an_import_ends_in_time_too() -> None:
     with answering(silence) as server:
         ended = kv(
-            "--timeout", str(_LIMIT), "import", "-", endpoint=server.url, stdin='{"key":"a","value":1}'
+            "--timeout",
+            str(_LIMIT),
+            "import",
+            "-",
+            endpoint=server.url,
+            stdin='{"key":"a","value":1}',
         )
 
     assert (7, "") == ended[:2]

@@ -70,14 +70,17 @@ def test_an_argument_that_is_not_utf_8_is_wrong_usage(gateway: str) -> None:
     assert (2, b"") == (ended.returncode, ended.stdout)
 
 
-@pytest.mark.parametrize("text", ['{"a":1.10}', ' [1, 2]\n', "1e400", '"\\ud800"', "[" * 600 + "]" * 600])
+@pytest.mark.parametrize(
+    "text", ['{"a":1.10}', " [1, 2]\n", "1e400", '"\\ud800"', "[" * 600 + "]" * 600]
+)
 def test_a_json_value_keeps_its_text(text: str) -> None:
     assert 0 == kv("set", "name", text, "--json-value").status
     assert text.strip() in kv("get", "name", "--json").stdout
 
 
 @pytest.mark.parametrize(
-    "text", ["", "ashish", "{a:1}", "[1,]", "01", "NaN", "Infinity", "1 2", '"\t"', "'a'", '1,"ttl":5']
+    "text",
+    ["", "ashish", "{a:1}", "[1,]", "01", "NaN", "Infinity", "1 2", '"\t"', "'a'", '1,"ttl":5'],
 )
 def test_a_json_value_that_is_not_json_is_wrong_usage(text: str) -> None:
     ended = kv("set", "name", text, "--json-value")
