@@ -3,10 +3,11 @@
 import argparse
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from handler import __version__
 from kv_client import commands
@@ -14,6 +15,9 @@ from kv_client.context import Context, Streams, UsageError
 from kv_client.deadline import time_limit
 from kv_client.errors import EndpointError, KVError
 from kv_client.status import ExitStatus, exit_status
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 _DESCRIPTION = "Sets, gets and watches the keys of a kv-store."
 _EXIT_CODES = """\
@@ -58,6 +62,10 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(ExitStatus.USAGE, f"kv-client: {message}\n{self.format_usage()}")
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        # argparse passes over what the stream raises: on a full disk, help would be a success.
+        (file or sys.stderr).write(message)
 
 
 class CommandLine(NamedTuple):
