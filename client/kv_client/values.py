@@ -14,7 +14,7 @@ from kv_client.context import Context, UsageError
 if TYPE_CHECKING:
     from kv_client.api import JSON
 
-_STDIN_TAKEN = "stdin holds the commands: name a file; --literal takes - as text"
+_STDIN_TAKEN = "stdin holds the script: @FILE reads a value from a file, --literal takes - as text"
 
 
 def read_value(context: Context, args: Namespace) -> "JSON":
@@ -41,9 +41,7 @@ def _text(context: Context, value: str, *, literal: bool) -> str:
         return value
     stdin = context.streams.stdin
     if value == "-" and stdin is None:
-        raise UsageError(
-            "stdin holds the script, so no value: @FILE reads a file, --literal takes -"
-        )
+        raise UsageError(_STDIN_TAKEN)
     try:
         content = stdin.buffer.read() if stdin and value == "-" else Path(value[1:]).read_bytes()
         return content.decode()
@@ -64,7 +62,7 @@ def open_bytes(name: str, stdin: TextIO | None) -> Iterator[tuple[IO[bytes], int
     """
     if name == "-":
         if stdin is None:
-            raise UsageError(_STDIN_TAKEN)
+            raise UsageError("stdin holds the script: name a file")
         yield stdin.buffer, None
         return
     try:
