@@ -155,7 +155,6 @@ class Import:
     ) -> None:
         self._client = client
         self._mode = mode
-        self._dry_run = dry_run
         self._complain = complain
         self._written = _Written() if dry_run else None
         self.counts = dict.fromkeys(Outcome, 0)
@@ -200,9 +199,13 @@ class Import:
             else:
                 operations.extend(_Operation(line, text) for text in needed)
         for line, error in self._write(operations):
+            planned = outcomes.pop(line.number, None)
+            if planned is None:
+                # The first of a line's failures is its outcome.
+                continue
             if isinstance(error, KeyExists | KeyNotFound) and self._mode is not Mode.REPLACE:
-                outcomes[line.number] = self._outcome_after_all(line, outcomes[line.number])
-            elif outcomes.pop(line.number, None) is not None:
+                outcomes[line.number] = self._outcome_after_all(line, planned)
+            else:
                 self._fail(line.number, error)
         for outcome in outcomes.values():
             self.counts[outcome] += 1
