@@ -20,6 +20,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.parsers import ResponseParserError
 from requests.auth import AuthBase
 
 from kv_client.errors import (
@@ -148,7 +149,11 @@ class Function:
         """
         with _explained(f"function {self._name}"):
             answer = self._client.invoke(FunctionName=self._name, Payload=event)
-            return json.loads(answer["Payload"].read())
+            payload = answer["Payload"].read()
+        try:
+            return json.loads(payload)
+        except ValueError as error:
+            raise HandlerFailed(f"function {self._name} answered no JSON: is it a kv-store?") from error
 
 
 @contextmanager
@@ -160,7 +165,7 @@ def _explained(
         yield
     except NoRegionError as error:
         raise EndpointError("no AWS region is set: --region or AWS_REGION does") from error
-    except (BotoConnectionError, HTTPClientError) as error:
+    except (BotoConnectionError, HTTPClientError, ResponseParserError) as error:
         raise unreachable(str(error)) from error
     except ClientError as error:
         raise _refusal(what, error) from error
