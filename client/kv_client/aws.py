@@ -153,7 +153,7 @@ class Function:
         try:
             return json.loads(payload)
         except ValueError as error:
-            raise HandlerFailed(f"function {self._name} answered no JSON: is it a kv-store?") from error
+            raise HandlerFailed(f"function {self._name} answered no JSON") from error
 
 
 @contextmanager
