@@ -50,6 +50,13 @@ def sam_start_api(docker: None, sam: None) -> Iterator[str]:
         yield endpoint
 
 
+@pytest.fixture(scope="session")
+def sam_start_lambda(docker: None, sam: None) -> Iterator[str]:
+    """Run `sam local start-lambda` and yield the URL of its Invoke API."""
+    with runtimes.sam_start_lambda() as endpoint:
+        yield endpoint
+
+
 def _need(problem: str | None) -> None:
     if problem and os.environ.get("KV_REQUIRE_DOCKER") == "1":
         pytest.fail(problem)

@@ -108,6 +108,20 @@ def sam_start_api() -> Iterator[str]:
         yield f"http://{address}"
 
 
+@contextmanager
+def sam_start_lambda() -> Iterator[str]:
+    """Build with SAM and run ``sam local start-lambda``.
+
+    Yields:
+        The URL of its Invoke API, which knows the function by its logical id.
+    """
+    run(SAM, "build", environment=sam_environment())
+    address = _free_address()
+    command = (SAM, "local", "start-lambda", "--port", address.rpartition(":")[2])
+    with _process(command, address, sam_environment(), after=_remove_sam_containers):
+        yield f"http://{address}"
+
+
 def sam_environment() -> dict[str, str]:
     """Return an environment in which the SAM CLI talks to nobody but Docker."""
     home = ROOT / ".aws-sam/home"

@@ -17,13 +17,24 @@ def main() -> None:
             stream.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")
     try:
         status = run(sys.argv[1:], Streams(sys.stdin, sys.stdout, sys.stderr))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         status = ExitStatus.INTERRUPTED
     except BrokenPipeError:
-        # The reader has what it wanted. What is left in the buffer must not raise at exit again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has what it wanted.
+        _drop_output()
         status = ExitStatus.OK
+    except OSError as error:
+        # A full disk, most likely.
+        sys.stderr.write(f"kv-client: {error}\n")
+        _drop_output()
+        status = ExitStatus.DEFECT
     sys.exit(status)
+
+
+def _drop_output() -> None:
+    """Keep what is left in the buffer from raising at exit again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from types import EllipsisType
 from typing import Any, Self
 from urllib.parse import quote
@@ -20,9 +21,16 @@ _PAGE = "1000"
 
 
 class JSON(str):
-    """Text that is JSON already, to be stored as it stands: ``kv.set("price", JSON("1.10"))``."""
+    """Text that is JSON already, to be stored as it stands: ``kv.set("price", JSON("1.10"))``.
+
+    Raises:
+        ValueError: The text is not one JSON value.
+    """
 
     __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        return super().__new__(cls, jsontext.check(text))
 
 
 class KVClient(MutableMapping[str, Any]):
@@ -229,6 +237,13 @@ class KVClient(MutableMapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         return (record.key for record in self.getall())
+
+    def clear(self) -> None:
+        """Delete every key, page by page."""
+        for key in self:
+            # Another may have been faster.
+            with suppress(KeyNotFound):
+                self.delete(key)
 
     def __len__(self) -> int:
         return sum(len(jsontext.elements(page["items"])) for page in self.pages("/keys", {}))

@@ -20,6 +20,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.parsers import ResponseParserError
 from requests.auth import AuthBase
 
 from kv_client.errors import (
@@ -90,7 +91,7 @@ class AWS:
             AccessDenied: There are no credentials, or they do not allow to describe it.
             OutOfReach: CloudFormation did not answer.
         """
-        with _explained(f"stack {name}"):
+        with _explained(f"stack {name}", unreachable=OutOfReach):
             client: CloudFormationClient = self._session.client("cloudformation", config=_CONFIG)
             try:
                 stack = client.describe_stacks(StackName=name)["Stacks"][0]
@@ -148,18 +149,24 @@ class Function:
         """
         with _explained(f"function {self._name}"):
             answer = self._client.invoke(FunctionName=self._name, Payload=event)
-            return json.loads(answer["Payload"].read())
+            payload = answer["Payload"].read()
+        try:
+            return json.loads(payload)
+        except ValueError as error:
+            raise HandlerFailed(f"function {self._name} answered no JSON") from error
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _explained(
+    what: str, unreachable: type[Exception] = requests.ConnectionError
+) -> Iterator[None]:
     """Raise what boto3 raises in the words of the contract, or of requests."""
     try:
         yield
     except NoRegionError as error:
         raise EndpointError("no AWS region is set: --region or AWS_REGION does") from error
-    except (BotoConnectionError, HTTPClientError) as error:
-        raise requests.ConnectionError(str(error)) from error
+    except (BotoConnectionError, HTTPClientError, ResponseParserError) as error:
+        raise unreachable(str(error)) from error
     except ClientError as error:
         raise _refusal(what, error) from error
     except BotoCoreError as error:

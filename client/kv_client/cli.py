@@ -3,10 +3,11 @@
 import argparse
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from handler import __version__
 from kv_client import commands
@@ -14,6 +15,9 @@ from kv_client.context import Context, Streams, UsageError
 from kv_client.deadline import time_limit
 from kv_client.errors import EndpointError, KVError
 from kv_client.status import ExitStatus, exit_status
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 _DESCRIPTION = "Sets, gets and watches the keys of a kv-store."
 _EXIT_CODES = """\
@@ -57,6 +61,10 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(ExitStatus.USAGE, f"kv-client: {message}\n{self.format_usage()}")
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        # argparse passes over what the stream raises: on a full disk, help would be a success.
+        (file or sys.stderr).write(message)
 
 
 class CommandLine(NamedTuple):
@@ -214,15 +222,19 @@ def _add_programs(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _add_config(config: argparse.ArgumentParser) -> None:
     found = config.add_subparsers(metavar="ACTION", required=True, prog=config.prog)
-    show = found.add_parser("show", help="print the profiles and their endpoints")
-    show.set_defaults(run=commands.config_show)
-    change = found.add_parser("set", help="keep an endpoint under a profile's name")
+
+    def add(run: Callable[..., None], name: str, about: str) -> argparse.ArgumentParser:
+        action = found.add_parser(name, help=about, allow_abbrev=False)
+        _add_options(action, command=True)
+        action.set_defaults(run=run)
+        return action
+
+    add(commands.config_show, "show", "print the profiles and their endpoints")
+    change = add(commands.config_set, "set", "keep an endpoint under a profile's name")
     change.add_argument("profile_name", metavar="PROFILE")
     change.add_argument("setting", choices=["endpoint"], metavar="endpoint")
     change.add_argument("url", metavar="URL")
-    change.set_defaults(run=commands.config_set)
-    path = found.add_parser("path", help="print where they are kept")
-    path.set_defaults(run=commands.config_path)
+    add(commands.config_path, "path", "print where they are kept")
 
 
 def _add_key(command: argparse.ArgumentParser) -> None:

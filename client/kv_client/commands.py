@@ -228,7 +228,10 @@ def serve(context: Context, args: Namespace) -> None:
     endpoint = context.find_endpoint(default="local://")
 
     def ready(url: str) -> None:
-        context.print(f"serving {endpoint} at {url}")
+        if context.json:
+            context.print_object({"endpoint": endpoint, "url": url})
+        else:
+            context.print(f"serving {endpoint} at {url}")
         context.streams.stdout.flush()
 
     try:
@@ -245,19 +248,28 @@ def serve(context: Context, args: Namespace) -> None:
 
 def config_show(context: Context, _: Namespace) -> None:
     for name, endpoint in config.profiles().items():
-        if context.json:
-            context.print_object({"profile": name, "endpoint": endpoint})
-        else:
-            context.print(f"{name}\t{endpoint}")
+        _print_profile(context, f"{name}\t{endpoint}", name, endpoint)
 
 
 def config_set(context: Context, args: Namespace) -> None:
     config.set_endpoint(args.profile_name, args.url)
-    context.print(f"profile {args.profile_name} is {args.url}")
+    text = f"profile {args.profile_name} is {args.url}"
+    _print_profile(context, text, args.profile_name, args.url)
+
+
+def _print_profile(context: Context, text: str, name: str, endpoint: str) -> None:
+    if context.json:
+        context.print_object({"profile": name, "endpoint": endpoint})
+    else:
+        context.print(text)
 
 
 def config_path(context: Context, _: Namespace) -> None:
-    context.print(str(config.config_file()))
+    path = str(config.config_file())
+    if context.json:
+        context.print_object({"path": path})
+    else:
+        context.print(path)
 
 
 def completion(context: Context, args: Namespace) -> None:

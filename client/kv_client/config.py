@@ -2,28 +2,45 @@
 
 import json
 import os
+import re
+import sys
 from collections.abc import Mapping
-from configparser import ConfigParser
-from configparser import Error as ConfigParserError
 from pathlib import Path
-
-from platformdirs import user_config_path, user_state_path
+from typing import TYPE_CHECKING, Literal
 
 from kv_client.errors import EndpointError
 
+if TYPE_CHECKING:
+    from configparser import ConfigParser
+
 _APPLICATION = "kv-client"
+_XDG_DEFAULTS = {"config": ".config", "state": ".local/state"}
+_NAME = re.compile(r"[\w./-]+")
 
 
 def config_file() -> Path:
     """Return the INI file that holds the profiles, a section each."""
-    return user_config_path(_APPLICATION, appauthor=False) / "config.ini"
+    return _user_folder("config") / "config.ini"
 
 
 def state_folder() -> Path:
     """Return the folder for locks, the shell's history and what was last seen; it is made here."""
-    folder = user_state_path(_APPLICATION, appauthor=False)
+    folder = _user_folder("state")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _user_folder(kind: Literal["config", "state"]) -> Path:
+    """Return the platform's folder for what this program keeps of a kind."""
+    if sys.platform == "linux":
+        # What platformdirs says there too; to import it takes longer than all of this program.
+        named = os.environ.get(f"XDG_{kind.upper()}_HOME", "").strip()
+        base = Path(named) if named else Path.home() / _XDG_DEFAULTS[kind]
+        return base / _APPLICATION
+    import platformdirs
+
+    find = platformdirs.user_config_path if kind == "config" else platformdirs.user_state_path
+    return find(_APPLICATION, appauthor=False)
 
 
 def find_endpoint(
@@ -72,8 +89,12 @@ def set_endpoint(profile: str, endpoint: str) -> None:
     """Keep an endpoint under a profile's name.
 
     Raises:
-        EndpointError: The file that is there is not an INI file.
+        EndpointError: An INI file can't hold that, or the file that is there is not an INI file.
     """
+    from configparser import DEFAULTSECT
+
+    if not _NAME.fullmatch(profile) or profile == DEFAULTSECT:
+        raise EndpointError(f"{profile!r} names no profile: letters, digits, - _ . and / do")
     parser = _read()
     if not parser.has_section(profile):
         parser.add_section(profile)
@@ -84,12 +105,14 @@ def set_endpoint(profile: str, endpoint: str) -> None:
         parser.write(stream)
 
 
-def _read() -> ConfigParser:
+def _read() -> "ConfigParser":
+    from configparser import ConfigParser, Error
+
     # Without interpolation: a URL may hold a percent sign.
     parser = ConfigParser(interpolation=None)
     try:
         parser.read(config_file(), encoding="utf-8")
-    except (ConfigParserError, UnicodeDecodeError) as error:
+    except (Error, UnicodeDecodeError) as error:
         raise EndpointError(f"{config_file()} is not an INI file: {error}") from error
     return parser
 
@@ -100,10 +123,19 @@ def remember_instance(endpoint: str, instance: str) -> str | None:
     Returns:
         The one that did so before, if it was another.
     """
-    file = state_folder() / "instances.json"
+    try:
+        return _remember_instance(state_folder() / "instances.json", endpoint, instance)
+    except OSError:
+        # Where nothing can be kept, nothing was seen last.
+        return None
+
+
+def _remember_instance(file: Path, endpoint: str, instance: str) -> str | None:
     try:
         seen = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
+        seen = None
+    if not isinstance(seen, dict):
         seen = {}
     last: str | None = seen.get(endpoint)
     if last == instance:

@@ -7,10 +7,17 @@ from contextlib import contextmanager
 
 from kv_client.errors import OutOfReach
 
+# In case something, a destructor for one, swallowed the first expiry.
+_AGAIN = 0.1
+
+
+class _Expired(BaseException):
+    """The time is over. Like KeyboardInterrupt it is no Exception, so that no handler keeps it."""
+
 
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise OutOfReach in the block once it has taken longer than that; None is no limit.
+    """Raise OutOfReach once the block has taken longer than that; None is no limit.
 
     The timer of the operating system also ends what no timeout of a socket does: an answer that
     trickles in. Where there is no such timer (on Windows, or off the main thread), the timeouts of
@@ -22,12 +29,17 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         return
 
     def expire(*_: object) -> None:
-        raise OutOfReach(f"not done within {seconds:g} seconds")
+        raise _Expired
 
     previous = signal.signal(signal.SIGALRM, expire)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield
-    finally:
+        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except _Expired:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        raise OutOfReach(f"not done within {seconds:g} seconds") from None
+    finally:
         signal.signal(signal.SIGALRM, previous)

@@ -5,8 +5,8 @@ The form is API Gateway's payload format 2.0 for HTTP APIs, which function URLs 
 """
 
 import base64
+import secrets
 import time
-import uuid
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -54,7 +54,7 @@ def event_of(method: str, target: str, headers: Mapping[str, str], body: bytes) 
                 "sourceIp": "127.0.0.1",
                 "userAgent": fields.get("user-agent", ""),
             },
-            "requestId": str(uuid.uuid4()),
+            "requestId": secrets.token_urlsafe(12),
             "routeKey": _STAGE,
             "stage": _STAGE,
             "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),

@@ -99,8 +99,12 @@ def _listen(host: str, port: int, *, let_anyone_in: bool) -> socket.socket:
                 "are: with --let-anyone-in it listens there all the same"
             )
         listener = socket.socket(family, kind)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address[0], port, *address[2:]))
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((address[0], port, *address[2:]))
+        except (OSError, OverflowError):
+            listener.close()
+            raise
     except (OSError, OverflowError) as error:
         raise ListenError(f"can't listen on {host}, port {port}: {error}") from error
     return listener

@@ -1,5 +1,6 @@
 """The shell: the commands without the program's name, from a terminal or a script."""
 
+import re
 import shlex
 
 from kv_client.cli import run
@@ -7,6 +8,10 @@ from kv_client.context import Context, Streams
 from kv_client.status import ExitStatus
 
 _ENDS = ("exit", "quit")
+# What stands before a comment: as in other shells, a # begins one only where a word might begin.
+_BEFORE_COMMENT = re.compile(
+    r"""(?:\s++|(?!\#)(?:[^\s'"\\]|\\.|'[^']*+'|"(?:[^"\\]|\\.)*+")++)*+""", re.DOTALL
+)
 
 
 def run_shell(context: Context) -> ExitStatus:
@@ -31,7 +36,7 @@ def run_shell(context: Context) -> ExitStatus:
 def run_line(context: Context, line: str, streams: Streams) -> ExitStatus:
     """Run one line of the shell and return its exit code."""
     try:
-        words = shlex.split(line, comments=True)
+        words = split(line)
     except ValueError as error:
         context.complain(f"{error}: {line.strip()}")
         return ExitStatus.USAGE
@@ -40,6 +45,17 @@ def run_line(context: Context, line: str, streams: Streams) -> ExitStatus:
     if words[0] == "help":
         words = [*words[1:], "--help"]
     return run(words, streams, context)
+
+
+def split(line: str) -> list[str]:
+    """Return the words of a line, without the comment at its end.
+
+    Raises:
+        ValueError: A quotation does not end.
+    """
+    before = _BEFORE_COMMENT.match(line)
+    end = before.end() if before else 0
+    return shlex.split(line[:end] if line.startswith("#", end) else line)
 
 
 def _run_typed(context: Context) -> ExitStatus:

@@ -13,7 +13,15 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from handler.keys import check_key
 from kv_client import fastjson
-from kv_client.errors import KeyNotFound, KVError, ResponseTooLarge, named
+from kv_client.errors import (
+    KeyExists,
+    KeyNotFound,
+    KVError,
+    NotSubscribed,
+    ResponseTooLarge,
+    ValueTooLarge,
+    named,
+)
 
 if TYPE_CHECKING:
     from kv_client.api import KVClient
@@ -23,6 +31,9 @@ _BATCH_OPERATIONS = 1000
 _BATCH_BYTES = 2 * 1024 * 1024
 # The longest record, with room for another program's spacing.
 _MAX_LINE_BYTES = 4 * 1024 * 1024
+# The contract's limits, so that a dry run knows of them too and no batch is refused for one line.
+_MAX_VALUE_BYTES = 384 * 1024
+_LONGEST_LIFE = timedelta(seconds=315_360_000)
 # A time to live is in whole seconds, so an expiry that was imported is off by less than this.
 _SAME_EXPIRY = timedelta(seconds=2)
 _ON_A_LINE = bytes.maketrans(b"\r\n", b"  ")
@@ -84,8 +95,46 @@ class _Operation(NamedTuple):
     text: str
 
 
+# A subscription that was made answers the record, which may not fit in; one that a try whose
+# answer was lost ended is no more.
+_DONE = (ResponseTooLarge, NotSubscribed)
+
+
 class _MalformedLine(ValueError):
     """A line holds no record; the message says why."""
+
+
+class _Written:
+    """What a dry run would have written, on disk: a file may hold a key twice, and be long."""
+
+    def __init__(self) -> None:
+        import sqlite3
+
+        # Without a name it is a temporary file of SQLite's own.
+        self._states = sqlite3.connect("")
+        self._states.execute("CREATE TABLE states (key PRIMARY KEY, value, expires_at, subscribed)")
+
+    def keep(self, line: Line, before: State | None) -> None:
+        """Keep what a line would make of the state that was before."""
+        wanted = line.state
+        subscribed = wanted.subscribed
+        if subscribed is None:
+            subscribed = bool(before and before.subscribed)
+        expires_at = wanted.expires_at and wanted.expires_at.isoformat()
+        row = (line.key, wanted.value, expires_at, subscribed)
+        self._states.execute("REPLACE INTO states VALUES (?, ?, ?, ?)", row)
+
+    def find(self, line: Line, found: State | KVError | None) -> State | KVError | None:
+        """Return what would have been written under a line's key, or else what was found there."""
+        query = "SELECT value, expires_at, subscribed FROM states WHERE key = ?"
+        row = self._states.execute(query, (line.key,)).fetchone()
+        if row is None:
+            return found
+        value, expires_at, subscribed = row
+        return State(value, expires_at and datetime.fromisoformat(expires_at), bool(subscribed))
+
+    def close(self) -> None:
+        self._states.close()
 
 
 class Import:
@@ -106,8 +155,8 @@ class Import:
     ) -> None:
         self._client = client
         self._mode = mode
-        self._dry_run = dry_run
         self._complain = complain
+        self._written = _Written() if dry_run else None
         self.counts = dict.fromkeys(Outcome, 0)
 
     def run(self, lines: Iterable[tuple[int, bytes]]) -> None:
@@ -116,8 +165,12 @@ class Import:
         Raises:
             KVError: The store did not answer. What was brought in until then stays.
         """
-        for batch in _batches(self._parsed(lines)):
-            self._bring_in(batch)
+        try:
+            for batch in _batches(self._parsed(lines)):
+                self._bring_in(batch)
+        finally:
+            if self._written:
+                self._written.close()
 
     def _parsed(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[Line]:
         for number, text in lines:
@@ -140,17 +193,39 @@ class Import:
                 continue
             outcome, needed = _plan(line, found, self._mode)
             outcomes[line.number] = outcome
-            operations.extend(_Operation(line, text) for text in needed)
-        for number, error in [] if self._dry_run else self._write(operations):
-            if outcomes.pop(number, None) is not None:
-                self._fail(number, error)
+            if self._written:
+                if needed:
+                    self._written.keep(line, found)
+            else:
+                operations.extend(_Operation(line, text) for text in needed)
+        for line, error in self._write(operations):
+            planned = outcomes.pop(line.number, None)
+            if planned is None:
+                # The first of a line's failures is its outcome.
+                continue
+            if isinstance(error, KeyExists | KeyNotFound) and self._mode is not Mode.REPLACE:
+                outcomes[line.number] = self._outcome_after_all(line, planned)
+            else:
+                self._fail(line.number, error)
         for outcome in outcomes.values():
             self.counts[outcome] += 1
 
     def _look_up(self, batch: list[Line]) -> list[State | KVError | None]:
         """Return what the store holds for each line: None where nothing, an error if unknown."""
         answers = self._send([_operation("get", line) for line in batch])
-        return [self._found(line, answer) for line, answer in zip(batch, answers, strict=True)]
+        found = [self._found(line, answer) for line, answer in zip(batch, answers, strict=True)]
+        if self._written:
+            return [self._written.find(*each) for each in zip(batch, found, strict=True)]
+        return found
+
+    def _outcome_after_all(self, line: Line, planned: Outcome) -> Outcome:
+        """Return what became of a line whose key was made or deleted since it was looked up.
+
+        It may have been this import itself, in a try whose answer was lost.
+        """
+        [found] = self._look_up([line])
+        done = isinstance(found, State) and same_state(line.state, found)
+        return planned if done else Outcome.SKIPPED
 
     def _found(self, line: Line, answer: bytes | KVError) -> State | KVError | None:
         match answer:
@@ -162,16 +237,15 @@ class Import:
                 return answer
         return _state_of(fastjson.members(answer))
 
-    def _write(self, operations: list[_Operation]) -> Iterator[tuple[int, KVError]]:
-        """Do the operations, and yield the failures with the numbers of their lines."""
+    def _write(self, operations: list[_Operation]) -> Iterator[tuple[Line, KVError]]:
+        """Do the operations, and yield the failures with their lines."""
         # A line may need two, a write and a subscription: more than one request takes.
         for start in range(0, len(operations), _BATCH_OPERATIONS):
             part = operations[start : start + _BATCH_OPERATIONS]
             answers = self._send([operation.text for operation in part])
             for operation, answer in zip(part, answers, strict=True):
-                # A subscription that was made answers the record, which may not fit in.
-                if isinstance(answer, KVError) and not isinstance(answer, ResponseTooLarge):
-                    yield operation.line.number, answer
+                if isinstance(answer, KVError) and not isinstance(answer, _DONE):
+                    yield operation.line, answer
 
     def _send(self, operations: list[str]) -> list[bytes | KVError]:
         """Return each operation's record as JSON, or its error; doing them twice does no harm."""
@@ -228,7 +302,12 @@ def parse_line(number: int, text: bytes) -> Line:
     key = fastjson.value(fields["key"])
     if not isinstance(key, str):
         raise _MalformedLine("the key is not text")
-    return Line(number, check_key(key), _state_of(fields), text)
+    if (size := len(fields["value"])) > _MAX_VALUE_BYTES:
+        raise ValueTooLarge(f"a value is at most {_MAX_VALUE_BYTES} bytes of JSON; this has {size}")
+    state = _state_of(fields)
+    if state.expires_at and state.expires_at - datetime.now(UTC) > _LONGEST_LIFE + _SAME_EXPIRY:
+        raise _MalformedLine(f"expires_at is more than {_LONGEST_LIFE.days} days away")
+    return Line(number, check_key(key), state, text)
 
 
 def _state_of(fields: dict[str, bytes]) -> State:
@@ -318,4 +397,5 @@ def _ttl(state: State) -> int | None:
     """Return what is left of a record's time to live, in whole seconds."""
     if state.expires_at is None:
         return None
-    return max(1, math.ceil((state.expires_at - datetime.now(UTC)).total_seconds()))
+    left = min(state.expires_at - datetime.now(UTC), _LONGEST_LIFE)
+    return max(1, math.ceil(left.total_seconds()))

@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TextIO
 
-from handler import jsontext
-from handler.jsontext import is_utf8
+from handler.jsontext import MalformedJSON, is_utf8
 from kv_client.context import Context, UsageError
 
 if TYPE_CHECKING:
     from kv_client.api import JSON
 
-_STDIN_TAKEN = "stdin holds the commands: name a file; --literal takes - as text"
+_STDIN_TAKEN = "stdin holds the script: @FILE reads a value from a file, --literal takes - as text"
 
 
 def read_value(context: Context, args: Namespace) -> "JSON":
@@ -32,8 +31,8 @@ def read_value(context: Context, args: Namespace) -> "JSON":
     if not args.json_value:
         return JSON(json_text(text))
     try:
-        return JSON(jsontext.check(text))
-    except jsontext.MalformedJSON as error:
+        return JSON(text)
+    except MalformedJSON as error:
         raise UsageError(f"VALUE is not JSON: {error}") from error
 
 
@@ -42,9 +41,7 @@ def _text(context: Context, value: str, *, literal: bool) -> str:
         return value
     stdin = context.streams.stdin
     if value == "-" and stdin is None:
-        raise UsageError(
-            "stdin holds the script, so no value: @FILE reads a file, --literal takes -"
-        )
+        raise UsageError(_STDIN_TAKEN)
     try:
         content = stdin.buffer.read() if stdin and value == "-" else Path(value[1:]).read_bytes()
         return content.decode()
@@ -65,7 +62,7 @@ def open_bytes(name: str, stdin: TextIO | None) -> Iterator[tuple[IO[bytes], int
     """
     if name == "-":
         if stdin is None:
-            raise UsageError(_STDIN_TAKEN)
+            raise UsageError("stdin holds the script: name a file")
         yield stdin.buffer, None
         return
     try:

@@ -31,7 +31,7 @@ def watch(
         pause: Called when there is nothing new, and while the store is out of reach.
         tell: Called with what the watcher should know of: a store out of reach, or changes missed.
     """
-    cursor = since
+    cursor: str | None = since
     seen: dict[str, str] = {}
     lost = False
     while True:
@@ -42,7 +42,7 @@ def watch(
                 lost = False
         except InvalidCursor as error:
             tell(f"some changes may have been missed ({error.message}); going on from now")
-            _, cursor = client.changes()
+            cursor = None
             continue
         except KVError as error:
             if exit_status(error) != ExitStatus.OUT_OF_REACH:

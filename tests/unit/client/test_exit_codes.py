@@ -1,0 +1,167 @@
+"""Exit codes: each of the contract's table, met by a command."""
+
+import pytest
+
+from kv_client import errors
+from kv_client.status import exit_status
+from tests.command_line import kv
+from tests.servers import answer, answering, failure, reset
+
+# What a store, or something on the way to it, answers to get, and the code that it ends with.
+ANSWERS = [
+    (404, "KeyNotFound", 3),
+    (404, "NotSubscribed", 3),
+    (409, "KeyExists", 4),
+    (409, "NotACounter", 4),
+    (409, "BatchFailed", 4),
+    (412, "VersionMismatch", 4),
+    (400, "InvalidKey", 5),
+    (400, "InvalidRequest", 5),
+    (400, "InvalidCursor", 5),
+    (413, "ValueTooLarge", 5),
+    (413, "RequestTooLarge", 5),
+    (413, "ResponseTooLarge", 5),
+    (507, "StoreFull", 5),
+    (503, "EngineUnavailable", 7),
+    (500, "InternalError", 7),
+    (502, "HandlerFailed", 7),
+    (504, "HandlerTimeout", 7),
+]
+
+
+@pytest.mark.parametrize(("status", "error", "code"), ANSWERS)
+def test_an_error_of_the_store_ends_with_its_code_and_is_named(
+    status: int, error: str, code: int
+) -> None:
+    with answering(failure(status, error)) as server:
+        ended = kv("get", "name", "--retries", "0", endpoint=server.url)
+
+    assert (code, "", f"kv-client: {error}: so it is\n") == ended
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, 6), (403, 6), (429, 7), (500, 7), (502, 7), (503, 7), (504, 7)]
+)
+def test_an_answer_that_is_no_stores_ends_by_its_status(status: int, code: int) -> None:
+    with answering(answer(status, {"message": "so it is"})) as server:
+        ended = kv("get", "name", "--retries", "0", endpoint=server.url)
+
+    assert (code, "") == ended[:2]
+    assert "so it is" in ended.stderr
+
+
+@pytest.mark.parametrize(("status", "content"), [(200, {}), (200, "text"), (204, None), (404, {})])
+def test_a_server_that_is_no_kv_store_is_out_of_reach(status: int, content: object) -> None:
+    with answering(answer(status, content)) as server:
+        ended = kv("get", "name", "--retries", "0", endpoint=server.url)
+
+    assert (7, "") == ended[:2]
+
+
+def test_a_connection_that_is_reset_is_out_of_reach() -> None:
+    with answering(reset) as server:
+        assert 7 == kv("get", "name", "--retries", "0", endpoint=server.url).status
+
+
+def test_a_host_that_does_not_exist_is_out_of_reach() -> None:
+    assert 7 == kv("get", "name", "--retries", "0", endpoint="http://nowhere.invalid").status
+
+
+def test_every_error_has_an_exit_code_and_none_is_a_defect() -> None:
+    kinds = [
+        kind
+        for name in errors.__all__
+        if isinstance(kind := getattr(errors, name), type)
+        and issubclass(kind, errors.KVError)
+        and kind not in (errors.KVError, errors.RouteNotFound, errors.MethodNotAllowed)
+    ]
+
+    assert kinds
+    assert [] == [kind for kind in kinds if exit_status(kind("")) in (0, 1, 2, 8)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nonsense"],
+        ["get"],
+        ["get", "a", "b"],
+        ["get", "a", "--unknown"],
+        ["set", "a"],
+        ["set", "a", "1", "--ttl", "soon"],
+        ["set", "a", "1", "--ttl", "1.5"],
+        ["del"],
+        ["incr", "a", "1.5"],
+        ["import", "x", "--mode", "other"],
+        ["--timeout", "0", "get", "a"],
+        ["--timeout", "nan", "get", "a"],
+        ["--retries", "-1", "get", "a"],
+        ["watch", "--interval", "0"],
+        ["completion", "tcsh"],
+        ["config", "set", "a", "other", "b"],
+        ["config"],
+        ["--js", "get", "a"],
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_so_on_stderr(words: list[str]) -> None:
+    ended = kv(*words)
+
+    assert (2, "") == ended[:2]
+    assert ended.stderr.startswith("kv-client: ")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "nonsense",
+        "ftp://a",
+        "http://",
+        "rie://a",
+        "local://a",
+        "http://u:p@h",
+        "http://h?x=1",
+        "stack://",
+    ],
+)
+def test_an_endpoint_that_is_none_is_wrong_usage(endpoint: str) -> None:
+    ended = kv("get", "name", endpoint=endpoint)
+
+    assert (2, "") == ended[:2]
+    assert "endpoint" in ended.stderr
+
+
+def test_a_profile_that_does_not_exist_is_wrong_usage() -> None:
+    ended = kv("--profile", "missing", "get", "name", endpoint=None)
+
+    assert (2, "") == ended[:2]
+    assert "config set missing endpoint" in ended.stderr
+
+
+@pytest.mark.parametrize("key", ["", "a%b", "a//b", " a", "a\u0000", "x" * 1025, "."])
+def test_a_key_that_breaks_a_rule_is_refused_by_every_command(key: str) -> None:
+    commands = [["get"], ["del"], ["subs"], ["unsubs"], ["incr"], ["set", "1"], ["put", "1"]]
+
+    assert [5] * len(commands) == [kv(name, key, *rest).status for name, *rest in commands]
+
+
+def test_a_time_to_live_out_of_range_is_refused() -> None:
+    assert 5 == kv("set", "a", "1", "--ttl", "0").status
+    assert 5 == kv("set", "a", "1", "--ttl", "315360001").status
+    assert 5 == kv("incr", "a", str(2**63)).status
+
+
+@pytest.mark.parametrize("words", [["--help"], ["get", "--help"], ["--version"]])
+def test_help_and_the_version_are_results(words: list[str]) -> None:
+    ended = kv(*words)
+
+    assert (0, "") == (ended.status, ended.stderr)
+    assert "kv-client" in ended.stdout
+
+
+def test_serve_where_it_cannot_listen_is_wrong_usage() -> None:
+    for words in (["--host", "0.0.0.0"], ["--host", "nowhere.invalid"], ["--port", "99999"]):  # noqa: S104
+        assert (2, "") == kv("serve", *words)[:2]
+
+
+def test_serve_on_a_port_that_is_taken_is_wrong_usage(gateway: str) -> None:
+    assert (2, "") == kv("serve", "--port", gateway.rpartition(":")[2])[:2]
