@@ -97,25 +97,27 @@ class Connection:
             request.headers["Content-Type"] = "application/json"
             request.data = body.encode()
         deadline = time.monotonic() + self.timeout
+        perhaps_done = False
         for attempt in range(self.retries + 1):
             error: KVError
             try:
                 response = self._exchange(request, deadline)
             except requests.RequestException as failure:
                 error = self._out_of_reach(failure)
-                again = repeatable or _never_sent(failure)
+                not_done = _never_sent(failure)
+                again = repeatable or not_done
                 wait = 0.0
             else:
                 self.instance = response.headers.get("KV-Instance") or self.instance
                 if response.ok and "KV-Engine" in response.headers:
                     return Answer(response.status_code, response.text)
                 error = self._error(response)
-                if attempt and done_if and isinstance(error, done_if):
+                if perhaps_done and done_if and isinstance(error, done_if):
                     return Answer(HTTPStatus.NO_CONTENT, "")
-                again = response.status_code in _WORTH_ANOTHER_TRY and (
-                    repeatable or response.status_code == HTTPStatus.TOO_MANY_REQUESTS
-                )
+                not_done = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+                again = response.status_code in _WORTH_ANOTHER_TRY and (repeatable or not_done)
                 wait = _retry_after(response)
+            perhaps_done = perhaps_done or not not_done
             wait = max(wait, _back_off(attempt))
             if not again or attempt == self.retries or time.monotonic() + wait >= deadline:
                 raise error

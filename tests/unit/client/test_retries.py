@@ -80,16 +80,12 @@ def test_what_another_try_would_not_change_is_not_sent_again(failing: Reply) -> 
     assert 1 == len(server.requests)
 
 
-def test_a_store_that_starts_meanwhile_is_reached() -> None:
+def test_a_store_that_starts_meanwhile_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        arrived = threading.Event()
 
         def accept() -> None:
-            # Until listen is called, connections are refused.
-            time.sleep(0.2)
-            listener.listen()
             connection, _ = listener.accept()
             with connection:
                 connection.recv(65536)
@@ -98,15 +94,15 @@ def test_a_store_that_starts_meanwhile_is_reached() -> None:
                     b"HTTP/1.1 200 OK\r\nKV-Engine: memory\r\nConnection: close\r\n"
                     b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
                 )
-            arrived.set()
 
-        thread = threading.Thread(target=accept)
-        thread.start()
+        # Connections are refused until it listens; the client waits after the first try.
+        monkeypatch.setattr(
+            "kv_client.connection.time.sleep",
+            lambda _: (listener.listen(), threading.Thread(target=accept).start()),
+        )
         ended = kv("get", "a", endpoint=f"http://127.0.0.1:{port}")
-        thread.join()
 
     assert (0, "ashish\n") == ended[:2]
-    assert arrived.is_set()
 
 
 @pytest.mark.parametrize("failing", [*FAILURES[:4], reset])
@@ -135,6 +131,11 @@ def test_a_delete_whose_answer_was_lost_is_done(gateway: str) -> None:
         ended = kv("del", "retries/del", endpoint=server.url)
 
     assert (0, "deleted retries/del\n", "") == ended
+
+
+def test_a_delete_that_was_only_throttled_before_is_not_taken_for_done() -> None:
+    with answering(answer(429, {}), failure(404, "KeyNotFound")) as server:
+        assert 3 == kv("del", "a", endpoint=server.url).status
 
 
 @pytest.mark.parametrize(
