@@ -176,6 +176,8 @@ class Table:
             OutcomeUnknown: It may have been done, or not.
         """
         try:
+            if write.makes_item:
+                return self._put(write)
             answer = self._call(
                 self.client.update_item,
                 at_most_once=True,
@@ -191,6 +193,18 @@ class Table:
             brought = cast("Item | None", error.response.get("Item"))
             raise ConditionFailed(brought or self.read(write.key)) from error
         item: Item = answer["Attributes"]
+        return item
+
+    def _put(self, write: "Write") -> "Item":
+        item = write.item()
+        self._call(
+            self.client.put_item,
+            at_most_once=True,
+            TableName=self.name,
+            Item=item,
+            ConditionExpression=write.condition,
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
         return item
 
     def transact(self, actions: "Sequence[Mapping[str, Any]]", token: str) -> None:

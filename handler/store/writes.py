@@ -60,6 +60,16 @@ class Write(NamedTuple):
             },
         }
 
+    @property
+    def makes_item(self) -> bool:
+        """Whether it is for a key without an item: then PutItem does it, which is told less."""
+        return self.condition == NO_ITEM and not self.removes
+
+    def item(self) -> "Item":
+        """Return the item that it makes."""
+        attributes = {name: self.values[operand] for name, operand in self.sets.items()}
+        return {**primary_key(self.key), **attributes}
+
     def only_on(self, item: "Item | None") -> "Write":
         """Return this write, which fits the item, for the case that it still is as it was read."""
         condition, values = unchanged(item)

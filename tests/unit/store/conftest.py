@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import boto3
 import pytest
 
 from handler.store.dynamodb import DynamoStore
@@ -39,8 +40,11 @@ def endpoint(moto: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def table(endpoint: str) -> Table:
-    return dynamodb.open_table(dynamodb.make_table())
+def table(endpoint: str) -> Iterator[Table]:
+    table = dynamodb.open_table(dynamodb.make_table())
+    yield table
+    # Moto copies every table that there is for each transaction.
+    boto3.client("dynamodb", region_name=dynamodb.REGION).delete_table(TableName=table.name)
 
 
 @pytest.fixture

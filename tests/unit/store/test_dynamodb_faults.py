@@ -59,7 +59,7 @@ def test_a_write_whose_answer_got_lost_is_answered_and_not_done_twice(
 
 
 def test_a_set_whose_answer_got_lost_is_no_keyexists(store: DynamoStore, wire: Wire) -> None:
-    wire.lose_answer("UpdateItem")
+    wire.lose_answer("PutItem")
 
     record = store.set("a", ONE)
 
@@ -108,7 +108,7 @@ def test_a_write_that_was_lost_on_the_way_is_sent_again(
 
 
 def test_a_set_that_was_lost_on_the_way_is_sent_again(store: DynamoStore, wire: Wire) -> None:
-    wire.lose_both("UpdateItem")
+    wire.lose_both("PutItem")
 
     assert 1 == store.set("a", ONE).version
 
@@ -136,7 +136,7 @@ def test_an_increment_is_not_done_twice_where_another_write_hides_whether_it_was
 def test_a_set_that_another_delete_followed_is_not_done_again(
     store: DynamoStore, other: DynamoStore, wire: Wire
 ) -> None:
-    wire.lose_answer("UpdateItem", then=lambda: other.delete("a"))
+    wire.lose_answer("PutItem", then=lambda: other.delete("a"))
 
     with pytest.raises(EngineUnavailable):
         store.set("a", ONE)
@@ -203,7 +203,7 @@ def test_a_write_that_dynamodb_broke_down_over_is_looked_for_before_it_is_sent_a
 def test_what_stays_throttled_is_unavailable_after_four_attempts(
     made: DynamoStore, wire: Wire, verb: Callable[[DynamoStore], object]
 ) -> None:
-    for operation in ("GetItem", "UpdateItem", "Query"):
+    for operation in ("GetItem", "PutItem", "UpdateItem", "Query"):
         wire.throttle(operation)
     wire.requests.clear()
 
@@ -230,7 +230,7 @@ def test_no_request_begins_that_could_pass_the_time_a_verb_may_take(
 def test_a_batch_says_which_of_its_operations_were_done(made: DynamoStore, wire: Wire) -> None:
     operations = [{"op": "incr", "key": "a"}, {"op": "set", "key": "b", "value": 1}]
     body = msgspec.json.decode(json.dumps({"operations": operations * 2}), type=BatchBody)
-    wire.throttle("UpdateItem", after=2)
+    wire.throttle("UpdateItem", after=1)
 
     results = made.batch(body.operations, atomic=False)
 

@@ -24,7 +24,7 @@ def test_set_and_a_refused_set_send_one_request(store: DynamoStore, wire: Wire) 
     with pytest.raises(KeyExists):
         store.set("a", ONE)
 
-    assert ["UpdateItem"] * 2 == wire.requests
+    assert ["PutItem"] * 2 == wire.requests
 
 
 def test_get_sends_one_request(store: DynamoStore, wire: Wire) -> None:
