@@ -134,8 +134,10 @@ class KVClient(MutableMapping[str, Any]):
 
     def getall(self, prefix: str = "", *, page_size: int = 1000) -> Iterator[Record]:
         """Yield the records whose keys begin with ``prefix``, page by page in key order."""
+        from kv_client import fastjson
+
         for page in self.pages("/keys", {"limit": str(page_size), "prefix": prefix}):
-            yield from map(Record.parse, jsontext.elements(page["items"]))
+            yield from map(Record.parse, map(bytes.decode, fastjson.elements(page["items"])))
 
     def subs(self, key: str) -> Record:
         """Subscribe to a key: its changes are reported from now on.
@@ -246,17 +248,22 @@ class KVClient(MutableMapping[str, Any]):
                 self.delete(key)
 
     def __len__(self) -> int:
-        return sum(len(jsontext.elements(page["items"])) for page in self.pages("/keys", {}))
+        from kv_client import fastjson
+
+        return sum(len(fastjson.elements(page["items"])) for page in self.pages("/keys", {}))
 
     def _record(self, method: str, path: str, **request: Any) -> Record:
         return Record.parse(self.connection.send(method, path, **request).text)
 
-    def pages(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    def pages(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, bytes]]:
         """Yield the pages of a listing: the JSON text of each member."""
+        from kv_client import fastjson
+
         cursor: str | None = ""
         while cursor is not None:
             page = {"limit": _PAGE, **query, **({"cursor": cursor} if cursor else {})}
-            parts = jsontext.members(self.connection.send("GET", path, query=page).text)
+            answer = self.connection.send("GET", path, query=page)
+            parts = fastjson.members(answer.text.encode())
             yield parts
             cursor = json.loads(parts["cursor"])
 

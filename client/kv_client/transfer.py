@@ -4,7 +4,6 @@ An import looks a batch of lines up first, and then writes only what differs: wh
 is left alone, so an import that was interrupted can be run again.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -261,7 +260,7 @@ class Import:
 def export(client: "KVClient", prefix: str) -> Iterator[bytes]:
     """Yield the records whose keys begin with ``prefix`` as JSON text, in key order."""
     for page in client.pages("/keys", {"prefix": prefix}):
-        yield from fastjson.elements(page["items"].encode())
+        yield from fastjson.elements(page["items"])
 
 
 def read_lines(stream: IO[bytes], advance: Callable[[int], object]) -> Iterator[tuple[int, bytes]]:
@@ -373,13 +372,13 @@ def same_state(wanted: State, found: State) -> bool:
 
 
 def _set(line: Line) -> str:
-    ttl = _ttl(line.state)
-    return _operation("set", line, f'"value":{line.state.value.decode()},"ttl":{json.dumps(ttl)}')
+    ttl = fastjson.text(_ttl(line.state))
+    return _operation("set", line, f'"value":{line.state.value.decode()},"ttl":{ttl}')
 
 
 def _put(line: Line, *, create: bool) -> str:
-    ttl = json.dumps(_ttl(line.state))
-    rest = f'"value":{line.state.value.decode()},"ttl":{ttl},"create":{json.dumps(create)}'
+    ttl = fastjson.text(_ttl(line.state))
+    rest = f'"value":{line.state.value.decode()},"ttl":{ttl},"create":{fastjson.text(create)}'
     return _operation("put", line, rest)
 
 
