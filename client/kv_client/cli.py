@@ -84,8 +84,8 @@ def command_line(*, in_shell: bool = False) -> CommandLine:
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        parents=[_options(of_commands=False)],
     )
-    _add_options(parser, command=False)
     if not in_shell:
         parser.add_argument("--version", action="version", version=f"kv-client {__version__}")
         parser.set_defaults(run=commands.shell)
@@ -93,13 +93,19 @@ def command_line(*, in_shell: bool = False) -> CommandLine:
         metavar="COMMAND", title="commands", required=in_shell, prog=parser.prog
     )
 
+    options = _options(of_commands=True)
+
     def add(
         run: Callable[..., ExitStatus | None], name: str, about: str, *aliases: str
     ) -> argparse.ArgumentParser:
         command = found.add_parser(
-            name, aliases=aliases, help=about, description=f"{name}: {about}.", allow_abbrev=False
+            name,
+            aliases=aliases,
+            help=about,
+            description=f"{name}: {about}.",
+            allow_abbrev=False,
+            parents=[options],
         )
-        _add_options(command, command=True)
         command.set_defaults(run=run)
         return command
 
@@ -109,14 +115,16 @@ def command_line(*, in_shell: bool = False) -> CommandLine:
     return CommandLine(parser, found.choices)
 
 
-def _add_options(parser: argparse.ArgumentParser, *, command: bool) -> None:
-    """Add the options of every command: to the program, which shows them, or to a command."""
+@cache
+def _options(*, of_commands: bool) -> _Parser:
+    """Return the options of every command: the program's, which help shows, or the commands'."""
+    parser = _Parser(add_help=False)
     group = parser.add_argument_group("options of every command")
 
     def add(name: str, about: str, **how: Any) -> None:
         # Behind the command, where they may stand too, they must not undo those before it.
-        how["default"] = argparse.SUPPRESS if command else how.get("default")
-        group.add_argument(name, help=argparse.SUPPRESS if command else about, **how)
+        how["default"] = argparse.SUPPRESS if of_commands else how.get("default")
+        group.add_argument(name, help=argparse.SUPPRESS if of_commands else about, **how)
 
     add("--endpoint", "where the store is", metavar="URL")
     add("--profile", "the profile that says where", metavar="NAME")
@@ -125,6 +133,7 @@ def _add_options(parser: argparse.ArgumentParser, *, command: bool) -> None:
     add("--retries", "how often to send again what is safe to", metavar="N", type=_count)
     add("--region", "the AWS region", metavar="REGION")
     add("--aws-profile", "the AWS configuration's profile", metavar="NAME")
+    return parser
 
 
 def _add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -221,11 +230,11 @@ def _add_programs(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _add_config(config: argparse.ArgumentParser) -> None:
+    options = _options(of_commands=True)
     found = config.add_subparsers(metavar="ACTION", required=True, prog=config.prog)
 
     def add(run: Callable[..., None], name: str, about: str) -> argparse.ArgumentParser:
-        action = found.add_parser(name, help=about, allow_abbrev=False)
-        _add_options(action, command=True)
+        action = found.add_parser(name, help=about, allow_abbrev=False, parents=[options])
         action.set_defaults(run=run)
         return action
 
