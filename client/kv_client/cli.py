@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from handler import __version__
@@ -15,6 +15,7 @@ from kv_client.context import Context, Streams, UsageError
 from kv_client.deadline import time_limit
 from kv_client.errors import EndpointError, KVError
 from kv_client.status import ExitStatus, exit_status
+from kv_client.subscriber import PROTOCOLS, Subscriber
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -160,8 +161,13 @@ def _add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     command.add_argument("--keys-only", action="store_true", help="without the values")
 
-    _add_key(add(commands.subs, "subs", "subscribe to a key's changes"))
-    _add_key(add(commands.unsubs, "unsubs", "end the subscription to a key"))
+    for run, name, about in (
+        (commands.subs, "subs", "subscribe to a key's changes"),
+        (commands.unsubs, "unsubs", "end the subscription to a key"),
+    ):
+        command = add(run, name, about)
+        _add_key(command)
+        _add_subscriber(command)
     add(commands.suball, "suball", "print the keys that are subscribed to")
 
     command = add(commands.incr, "incr", "add to a number, and print it")
@@ -241,11 +247,28 @@ def _add_key(command: argparse.ArgumentParser) -> None:
     command.add_argument("key", metavar="KEY")
 
 
+def _add_subscriber(command: argparse.ArgumentParser) -> None:
+    who = command.add_argument_group(
+        "who is told",
+        "through the SNS topic that status names, with your own AWS credentials",
+    ).add_mutually_exclusive_group()
+    for protocol, (metavar, _) in PROTOCOLS.items():
+        parse = partial(_subscriber, protocol)
+        who.add_argument(f"--{protocol}", metavar=metavar, type=parse, dest="subscriber")
+
+
 def _add_value(command: argparse.ArgumentParser) -> None:
     command.add_argument("value", metavar="VALUE", help="text; - reads stdin, @FILE a file")
     how = command.add_mutually_exclusive_group()
     how.add_argument("--json-value", action="store_true", help="VALUE is JSON")
     how.add_argument("--literal", action="store_true", help="take - and @… as text")
+
+
+def _subscriber(protocol: str, endpoint: str) -> Subscriber:
+    try:
+        return Subscriber.parse(protocol, endpoint)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _whole(text: str) -> int:

@@ -65,7 +65,7 @@ def store(topic: str) -> MemoryStore:
 
 @pytest.fixture
 def queue(topic: str) -> Queue:
-    return Queue(topic, "all")
+    return Queue("all", topic)
 
 
 def watched(store: MemoryStore, *keys: str) -> None:
@@ -81,7 +81,7 @@ def operations(*each: dict[str, Any]) -> list[Operation]:
 def test_a_put_reaches_the_queue_that_is_told_of_its_key_and_no_other(
     store: MemoryStore, topic: str
 ) -> None:
-    names, others = Queue(topic, "names", "name"), Queue(topic, "others", "other")
+    names, others = Queue("names", topic, "name"), Queue("others", topic, "other")
     watched(store, "name", "other")
 
     record = store.put("name", msgspec.Raw(b'{"n": 1.10}'))
@@ -235,7 +235,7 @@ def test_a_fifo_topic_keeps_the_order_of_each_key(topic: str) -> None:
     attributes = {"FifoTopic": "true", "ContentBasedDeduplication": "false"}
     sns = boto3.client("sns", REGION)
     fifo = sns.create_topic(Name="changes.fifo", Attributes=attributes)["TopicArn"]
-    queue = Queue(fifo, "all.fifo")
+    queue = Queue("all.fifo", fifo)
 
     failures = Topic(fifo).publish([change("é" * 500, etag=f"abc-{n}") for n in range(3)])
 
