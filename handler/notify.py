@@ -121,7 +121,8 @@ class Topic:
         for change, reason in failures:
             told = {"key": change.key, "op": change.op, "etag": change.etag, "reason": reason}
             logger.error("a change could not be published", extra={"notification": told})
-        metric = SingleMetric(namespace="kv-store")
+        # Without a service the topic is the only dimension, whatever the environment says.
+        metric = SingleMetric(namespace="kv-store", service="")
         metric.add_metric("NotificationsFailed", MetricUnit.Count, len(failures))
         metric.add_dimension("topic", self.arn.rpartition(":")[2])
         print(json.dumps(metric.serialize_metric_set()), file=sys.stderr)  # noqa: T201

@@ -46,6 +46,8 @@ def change(key: str = "name", value: bytes = b'"x"', **fields: Any) -> Change:
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
+    # Another dimension would hide the metric from an alarm.
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "another")
     # The region is the topic's.
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -154,6 +156,29 @@ def test_what_is_no_change_of_a_subscribed_key_is_not_published(
     assert [] == queue.changes()
 
 
+def sizes_of_requests(notifier: Topic) -> list[int]:
+    """Return how many messages each request to SNS holds: a list that fills as they go out."""
+    sizes: list[int] = []
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        sizes.append(sum(name.endswith(".Message") for name in params["body"]))
+
+    notifier._client.meta.events.register("before-call.sns.PublishBatch", note)
+    return sizes
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_batch_publishes_ten_changes_a_request(topic: str, *, atomic: bool) -> None:
+    notifier = Topic(topic)
+    sizes = sizes_of_requests(notifier)
+    store = MemoryStore(1_000_000, topic=notifier)
+    watched(store, "a")
+
+    store.batch(operations(*[{"op": "incr", "key": "a"}] * 25), atomic=atomic)
+
+    assert [10, 10, 5] == sizes
+
+
 @pytest.mark.parametrize("atomic", [False, True])
 def test_a_batch_publishes_each_change_in_order(
     store: MemoryStore, queue: Queue, *, atomic: bool
@@ -214,13 +239,18 @@ def test_the_longest_message_that_sns_takes_has_its_value(topic: str, queue: Que
     assert [False, True] == ["value_omitted" in told for told in queue.changes()]
 
 
-def test_long_messages_of_a_batch_go_out_in_several_requests(topic: str, queue: Queue) -> None:
+def test_long_messages_of_a_batch_go_out_in_as_many_requests_as_they_need(
+    topic: str, queue: Queue
+) -> None:
+    notifier = Topic(topic)
+    sizes = sizes_of_requests(notifier)
     changes = [change(value=b'"' + b"x" * 100_000 + b'"', version=number) for number in range(5)]
 
-    failures = Topic(topic).publish(changes)
+    failures = notifier.publish(changes)
 
     assert [] == failures
     assert [0, 1, 2, 3, 4] == [told["version"] for told in queue.changes()]
+    assert [2, 2, 1] == sizes
 
 
 def test_characters_that_no_message_may_hold_are_escaped(topic: str, queue: Queue) -> None:
@@ -269,18 +299,16 @@ def test_a_failed_publish_leaves_the_write_done_and_is_logged_and_counted(
 
 
 def test_a_message_that_sns_refuses_fails_alone(topic: str, queue: Queue) -> None:
-    sns_refuses = change("name", op="put", etag="bad")
     notifier = Topic(topic)
-    entries = notifier._client.meta.events
 
     def spoil(params: dict[str, Any], **_: Any) -> None:
         params["body"]["PublishBatchRequestEntries.member.2.Message"] = "x" * 300_000
 
-    entries.register("before-call.sns.PublishBatch", spoil)
+    notifier._client.meta.events.register("before-call.sns.PublishBatch", spoil)
 
-    failures = notifier.publish([change(etag="a"), sns_refuses, change(etag="c")])
+    failures = notifier.publish([change(etag=etag) for etag in "abc"])
 
-    assert [(sns_refuses, "InvalidParameter")] == [tuple(failure) for failure in failures]
+    assert [(change(etag="b"), "InvalidParameter")] == [tuple(failure) for failure in failures]
     assert ["a", "c"] == [told["etag"] for told in queue.changes()]
 
 
