@@ -1,34 +1,25 @@
 """subs, unsubs and suball with somebody to tell: a store of its own, and SNS on moto's server."""
 
-import io
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 
 from kv_client import KVClient
-from kv_client.cli import run
-from kv_client.context import Streams
 from kv_client.errors import DeliveryRefused
 from kv_client.status import ExitStatus
 from kv_client.subscriber import Subscriber
 from kv_client.topics import Topic
-from tests import gateways, topics
+from tests import command_line, gateways, topics
+from tests.command_line import Ended
 
 TOPIC = f"arn:aws:sns:{topics.REGION}:123456789012:changes"
 QUEUE = f"arn:aws:sqs:{topics.REGION}:123456789012:changes"
 FUNCTION = f"arn:aws:lambda:{topics.REGION}:123456789012:function:told"
-
-
-class Ended(NamedTuple):
-    """How a command ended, and what it wrote."""
-
-    status: ExitStatus
-    stdout: str
-    stderr: str
 
 
 Program = Callable[..., Ended]
@@ -53,9 +44,6 @@ def topic(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
     """Return the ARN of the topic, which nobody subscribed to yet."""
     for name, value in aws.items():
         monkeypatch.setenv(name, value)
-    # The region is the topic's.
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-        monkeypatch.delenv(name, raising=False)
     sns = boto3.client("sns", topics.REGION)
     sns.create_topic(Name="changes")
     yield TOPIC
@@ -67,16 +55,7 @@ def kv(topic: str, store: KVClient) -> Program:
     """Return kv-client on the store, which has one key: ``name``."""
     store.clear()
     store.set("name", "ashish")
-    return program(store.connection.endpoint.url)
-
-
-def program(endpoint: str) -> Program:
-    def kv(*words: str) -> Ended:
-        out, err = io.StringIO(), io.StringIO()
-        status = run(["--endpoint", endpoint, *words], Streams(None, out, err))
-        return Ended(status, out.getvalue(), err.getvalue())
-
-    return kv
+    return partial(command_line.kv, endpoint=store.connection.endpoint.url)
 
 
 def policies(topic: str) -> dict[tuple[str, str], Any]:
@@ -283,7 +262,7 @@ def test_suball_names_the_keys_also_where_the_topic_is_gone(kv: Program, topic: 
 
 def test_a_store_without_a_topic_refuses_and_changes_nothing() -> None:
     with gateways.gateway() as running:
-        kv = program(running.url)
+        kv = partial(command_line.kv, endpoint=running.url)
         kv("set", "name", "ashish")
 
         told = kv("subs", "name", "--email", "ashish@example.org")
@@ -319,9 +298,6 @@ def test_sns_out_of_reach_is_told_apart(kv: Program, monkeypatch: pytest.MonkeyP
 def test_missing_credentials_are_told_apart(kv: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in topics.CREDENTIALS:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
 
     ended = kv("subs", "name", "--sqs", QUEUE)
 
@@ -339,7 +315,7 @@ def test_missing_credentials_are_told_apart(kv: Program, monkeypatch: pytest.Mon
     ],
 )
 def test_what_is_no_endpoint_is_wrong_usage(words: list[str]) -> None:
-    assert ExitStatus.USAGE == program("local://")("subs", "name", *words).status
+    assert ExitStatus.USAGE == command_line.kv("subs", "name", *words).status
 
 
 class Pending:
@@ -407,6 +383,18 @@ def test_what_was_never_confirmed_cannot_be_taken_back(pending: Pending) -> None
 
 def test_who_has_yet_to_confirm_is_listed_apart(pending: Pending) -> None:
     assert [pending.SUBSCRIBER] == pending.topic.told().unconfirmed
+
+
+def test_who_was_taken_off_a_moment_ago_is_subscribed_anew(topic: str) -> None:
+    told = Topic(topic)
+    gone = {"Protocol": "sqs", "Endpoint": QUEUE, "SubscriptionArn": "Deleted"}
+    with Stubber(told._client) as sns:
+        sns.add_response("list_subscriptions_by_topic", {"Subscriptions": [gone]})
+        sns.add_response("subscribe", {"SubscriptionArn": f"{TOPIC}:2"})
+
+        told.tell(Subscriber("sqs", QUEUE), "name")
+
+        sns.assert_no_pending_responses()
 
 
 @pytest.mark.parametrize("code", ["FilterPolicyLimitExceeded", "SubscriptionLimitExceeded"])
