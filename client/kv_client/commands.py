@@ -119,7 +119,7 @@ def unsubs(context: Context, args: Namespace) -> None:
             context.client.unsubs(args.key)
     _confirm_key(context, f"unsubscribed {args.subscriber.endpoint} from", args.key)
     if others:
-        context.tell(f"{args.key} stays subscribed to: {len(others)} more are told of it")
+        context.tell(f"{args.key} stays subscribed to, since others are told of it too")
 
 
 def suball(context: Context, _: Namespace) -> None:
