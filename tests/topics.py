@@ -1,28 +1,17 @@
 """SNS and SQS for tests: who is told of what on a topic, as moto holds it."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import boto3
-from moto.server import ThreadedMotoServer
 
 REGION = "eu-central-1"
-# Moto takes any.
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
 
 
-@contextmanager
-def moto() -> Iterator[str]:
-    """Run moto's server on a free port of this machine and yield its URL."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
+def make_topic() -> str:
+    """Make a topic that nobody subscribed to, and return its ARN."""
+    return boto3.client("sns", REGION).create_topic(Name=f"changes-{uuid4().hex}")["TopicArn"]
 
 
 class Queue:

@@ -21,7 +21,8 @@ from handler.notify import Topic, subject
 from handler.operations import BatchBody, Operation
 from handler.store import open_store
 from handler.store.memory import MemoryStore
-from tests.topics import CREDENTIALS, REGION, Queue
+from tests.dynamodb import CREDENTIALS
+from tests.topics import REGION, Queue
 
 OUT_OF_REACH = "arn:aws:sns:eu-central-1:123456789012:changes"
 ONE = msgspec.Raw(b"1")

@@ -14,7 +14,7 @@ from kv_client.errors import DeliveryRefused
 from kv_client.status import ExitStatus
 from kv_client.subscriber import Subscriber
 from kv_client.topics import Topic
-from tests import command_line, gateways, topics
+from tests import command_line, dynamodb, gateways, topics
 from tests.command_line import Ended
 
 TOPIC = f"arn:aws:sns:{topics.REGION}:123456789012:changes"
@@ -28,8 +28,8 @@ Program = Callable[..., Ended]
 @pytest.fixture(scope="module")
 def aws() -> Iterator[dict[str, str]]:
     """Return an environment with an AWS that boto3 finds."""
-    with topics.moto() as url:
-        yield {**topics.CREDENTIALS, "AWS_ENDPOINT_URL": url}
+    with dynamodb.moto() as url:
+        yield {**dynamodb.CREDENTIALS, "AWS_ENDPOINT_URL": url}
 
 
 @pytest.fixture(scope="module")
@@ -296,7 +296,7 @@ def test_sns_out_of_reach_is_told_apart(kv: Program, monkeypatch: pytest.MonkeyP
 
 
 def test_missing_credentials_are_told_apart(kv: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in topics.CREDENTIALS:
+    for name in dynamodb.CREDENTIALS:
         monkeypatch.delenv(name)
 
     ended = kv("subs", "name", "--sqs", QUEUE)
