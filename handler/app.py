@@ -1,5 +1,6 @@
 """The Lambda function: every way of running calls ``lambda_handler``, in the same form."""
 
+import sys
 from base64 import b64encode
 from typing import Any
 
@@ -17,7 +18,8 @@ from handler.errors import (
     body_of,
 )
 
-logger = Logger(service="kv-store")
+# Lambda logs either stream; with local:// stdout is the command's own.
+logger = Logger(service="kv-store", stream=sys.stderr)
 app = APIGatewayHttpResolver()
 app.include_router(routes.router)
 

@@ -21,11 +21,20 @@ class Gateway(NamedTuple):
 
 
 @contextmanager
-def serve(*options: str, endpoint: str = "local://") -> Iterator[subprocess.Popen[str]]:
-    """Run ``kv-client serve``, until the block ends at the latest."""
+def serve(
+    *options: str, endpoint: str = "local://", **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Run ``kv-client serve``, until the block ends at the latest.
+
+    Args:
+        options: Its options.
+        endpoint: What it serves.
+        environment: What it finds in its environment; no other ``KV_`` variables are there.
+    """
     with subprocess.Popen(
         [sys.executable, "-m", "kv_client", "--endpoint", endpoint, "serve", *options],
-        env={name: value for name, value in os.environ.items() if not name.startswith("KV_")},
+        env={name: value for name, value in os.environ.items() if not name.startswith("KV_")}
+        | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -38,9 +47,9 @@ def serve(*options: str, endpoint: str = "local://") -> Iterator[subprocess.Pope
 
 
 @contextmanager
-def gateway(endpoint: str = "local://") -> Iterator[Gateway]:
+def gateway(endpoint: str = "local://", **environment: str) -> Iterator[Gateway]:
     """Serve an endpoint on a free port until the block ends."""
-    with serve("--port", "0", endpoint=endpoint) as process:
+    with serve("--port", "0", endpoint=endpoint, **environment) as process:
         assert process.stdout
         line = process.stdout.readline()
         assert line.startswith(f"serving {endpoint} at "), process.communicate()

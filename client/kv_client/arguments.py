@@ -5,12 +5,13 @@ import math
 import re
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from kv_client import commands
 from kv_client.context import Context
 from kv_client.status import ExitStatus
+from kv_client.subscriber import PROTOCOLS, Subscriber
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -78,6 +79,17 @@ def _del(command: Parser) -> None:
 def _getall(command: Parser) -> None:
     _prefix(command)
     command.add_argument("--keys-only", action="store_true", help="without the values")
+
+
+def _subs(command: Parser) -> None:
+    _key(command)
+    who = command.add_argument_group(
+        "who is told",
+        "through the SNS topic that status names, with your own AWS credentials",
+    ).add_mutually_exclusive_group()
+    for protocol, (metavar, _) in PROTOCOLS.items():
+        parse = partial(_subscriber, protocol)
+        who.add_argument(f"--{protocol}", metavar=metavar, type=parse, dest="subscriber")
 
 
 def _incr(command: Parser) -> None:
@@ -179,8 +191,8 @@ COMMANDS = {
     "getall": Command(
         commands.getall, "print all keys and values, in key order", _getall, ("get-all",)
     ),
-    "subs": Command(commands.subs, "subscribe to a key's changes", _key),
-    "unsubs": Command(commands.unsubs, "end the subscription to a key", _key),
+    "subs": Command(commands.subs, "subscribe to a key's changes", _subs),
+    "unsubs": Command(commands.unsubs, "end the subscription to a key", _subs),
     "suball": Command(commands.suball, "print the keys that are subscribed to", _nothing),
     "incr": Command(commands.incr, "add to a number, and print it", _incr),
     "watch": Command(
@@ -222,6 +234,13 @@ def options(*, of_commands: bool) -> Parser:
     add("--region", "the AWS region", metavar="REGION")
     add("--aws-profile", "the AWS configuration's profile", metavar="NAME")
     return parser
+
+
+def _subscriber(protocol: str, endpoint: str) -> Subscriber:
+    try:
+        return Subscriber.parse(protocol, endpoint)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _whole(text: str) -> int:

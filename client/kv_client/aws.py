@@ -36,9 +36,12 @@ from kv_client.errors import (
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sns import SNSClient
 
 # The retries are the connection's, which knows what is safe to send again.
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1})
+# What is asked of SNS may be asked twice.
+_SNS_CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard"})
 
 
 class AWS:
@@ -80,8 +83,14 @@ class AWS:
         Raises:
             EndpointError: No region is configured.
         """
-        with _explained(f"function {name}"):
+        with explained(f"function {name}"):
             return Function(name, self._session.client("lambda", config=_CONFIG))
+
+    def sns(self) -> "SNSClient":
+        """Return a client for SNS."""
+        with explained("SNS"):
+            client: SNSClient = self._session.client("sns", config=_SNS_CONFIG)
+            return client
 
     def stack_endpoint(self, name: str) -> str:
         """Return the output ``Endpoint`` of a CloudFormation stack.
@@ -91,7 +100,7 @@ class AWS:
             AccessDenied: There are no credentials, or they do not allow to describe it.
             OutOfReach: CloudFormation did not answer.
         """
-        with _explained(f"stack {name}", unreachable=OutOfReach):
+        with explained(f"stack {name}", unreachable=OutOfReach):
             client: CloudFormationClient = self._session.client("cloudformation", config=_CONFIG)
             try:
                 stack = client.describe_stacks(StackName=name)["Stacks"][0]
@@ -120,7 +129,7 @@ class Signer(AuthBase):
         self._region = region
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        with _explained(f"the credentials for {self._service}"):
+        with explained(f"the credentials for {self._service}"):
             credentials = self._session.get_credentials()
             if credentials is None:
                 raise AccessDenied(
@@ -147,7 +156,7 @@ class Function:
         Raises:
             KVError: It did not come to that.
         """
-        with _explained(f"function {self._name}"):
+        with explained(f"function {self._name}"):
             answer = self._client.invoke(FunctionName=self._name, Payload=event)
             payload = answer["Payload"].read()
         try:
@@ -157,9 +166,7 @@ class Function:
 
 
 @contextmanager
-def _explained(
-    what: str, unreachable: type[Exception] = requests.ConnectionError
-) -> Iterator[None]:
+def explained(what: str, unreachable: type[Exception] = requests.ConnectionError) -> Iterator[None]:
     """Raise what boto3 raises in the words of the contract, or of requests."""
     try:
         yield

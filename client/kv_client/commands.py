@@ -2,16 +2,18 @@
 
 import time
 from argparse import Namespace
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kv_client import config
 from kv_client.context import Context, UsageError
-from kv_client.errors import KeyNotFound, KVError
+from kv_client.errors import DeliveryRefused, KeyNotFound, KVError, NotSubscribed
 from kv_client.status import ExitStatus, exit_status
 from kv_client.values import open_bytes, read_value, shown, shown_on_a_line
 
 if TYPE_CHECKING:
     from kv_client.records import Record
+    from kv_client.topics import Told, Topic
 
 _COLOURS = {"put": "32", "del": "31"}
 
@@ -90,24 +92,69 @@ def getall(context: Context, args: Namespace) -> None:
 
 
 def subs(context: Context, args: Namespace) -> None:
+    topic = _topic(context) if args.subscriber else None
     record = context.client.subs(args.key)
+    todo = topic.tell(args.subscriber, args.key) if topic else ""
     if context.json:
         context.print_json(record.text)
+    elif topic:
+        context.print(f"subscribed to {record.key}, for {args.subscriber.endpoint}")
     else:
         context.print(f"subscribed to {record.key}")
+    if todo:
+        context.tell(todo)
 
 
 def unsubs(context: Context, args: Namespace) -> None:
-    context.client.unsubs(args.key)
-    _confirm_key(context, "unsubscribed from", args.key)
+    if not args.subscriber:
+        context.client.unsubs(args.key)
+        _confirm_key(context, "unsubscribed from", args.key)
+        return
+    topic = _topic(context)
+    topic.stop_telling(args.subscriber, args.key)
+    others = topic.told().of(args.key)
+    if not others:
+        # The key's end, if it came before, has ended its subscription.
+        with suppress(KeyNotFound, NotSubscribed):
+            context.client.unsubs(args.key)
+    _confirm_key(context, f"unsubscribed {args.subscriber.endpoint} from", args.key)
+    if others:
+        context.tell(f"{args.key} stays subscribed to, since others are told of it too")
 
 
 def suball(context: Context, _: Namespace) -> None:
+    told = _told(context) if context.json else None
     for key in context.client.suball():
-        if context.json:
+        if told:
+            subscribers = [each._asdict() for each in told.of(key)]
+            context.print_object({"key": key, "subscribers": subscribers})
+        elif context.json:
             context.print_object({"key": key})
         else:
             context.print(key)
+
+
+def _topic(context: Context) -> "Topic":
+    from kv_client.topics import Topic
+
+    arn = context.client.status()["topic"]
+    if arn is None:
+        raise DeliveryRefused("the store publishes to no topic; KV_TOPIC_ARN names it one")
+    return Topic(arn, context.options.aws_profile)
+
+
+def _told(context: Context) -> "Told | None":
+    """Return who is told of what, where there is a topic and the caller may know."""
+    if context.client.status()["topic"] is None:
+        return None
+    try:
+        told = _topic(context).told()
+    except KVError as error:
+        context.tell(f"who is told is not known: {error.message}")
+        return None
+    for subscriber in told.unconfirmed:
+        context.tell(f"{subscriber.endpoint} has yet to confirm, of which keys is not known")
+    return told
 
 
 def incr(context: Context, args: Namespace) -> None:

@@ -28,6 +28,7 @@ from handler.errors import (
 __all__ = [
     "AccessDenied",
     "BatchFailed",
+    "DeliveryRefused",
     "EndpointError",
     "EngineUnavailable",
     "HandlerFailed",
@@ -64,6 +65,12 @@ class AccessDenied(KVError):
     """There are no credentials, or they do not allow the request."""
 
     status = HTTPStatus.FORBIDDEN
+
+
+class DeliveryRefused(KVError):
+    """Nobody can be told of changes so: the store has no topic, or SNS does not take it."""
+
+    status = HTTPStatus.BAD_REQUEST
 
 
 class Throttled(KVError):

@@ -1,7 +1,7 @@
 """The store: one small protocol, and the choice of the engine behind it."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -11,6 +11,9 @@ from handler.model import Change, Page, Record, Status
 from handler.operations import Operation
 from handler.preconditions import Etags
 from handler.settings import Settings
+
+if TYPE_CHECKING:
+    from handler.notify import Topic
 
 
 class Store(Protocol):
@@ -105,4 +108,13 @@ def open_store(settings: Settings) -> Store:
         return DynamoStore(Table(settings.table, settings.region), settings.topic)
     from handler.store.memory import MemoryStore
 
-    return MemoryStore(settings.max_bytes)
+    return MemoryStore(settings.max_bytes, topic=open_topic(settings))
+
+
+def open_topic(settings: Settings) -> "Topic | None":
+    """Open the topic that the settings name, if any; only then are AWS's libraries imported."""
+    if settings.topic is None:
+        return None
+    from handler.notify import Topic
+
+    return Topic(settings.topic)

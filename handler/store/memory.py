@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -36,6 +37,9 @@ from handler.preconditions import Etags, matches
 from handler.store.feed import Feed
 from handler.store.records import Records
 
+if TYPE_CHECKING:
+    from handler.notify import Topic
+
 # Enough for the sweep to outrun the writes that make records expire, too little to be felt.
 _SWEPT_WITH_EACH_WRITE = 8
 _NULL = msgspec.Raw(b"null")
@@ -48,15 +52,22 @@ class MemoryStore:
     Args:
         max_bytes: What keys and values together may come to.
         clock: Where the time comes from; read once for each operation.
+        topic: Where changes are published, within the request; None for nowhere.
     """
 
     engine = "memory"
 
-    def __init__(self, max_bytes: int, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        max_bytes: int,
+        clock: Callable[[], datetime] = utc_now,
+        topic: "Topic | None" = None,
+    ) -> None:
         self.instance = secrets.token_hex(8)
         self._clock = clock
         self._started_at = time_text(clock())
         self._max_bytes = max_bytes
+        self._topic = topic
         self._writes = 0
         self._records = Records()
         self._feed = Feed(max_bytes)
@@ -161,7 +172,8 @@ class MemoryStore:
         self, operations: Sequence[Operation], *, atomic: bool
     ) -> list[Record | None | KVError]:
         if not atomic:
-            return [self._attempt(operation) for operation in operations]
+            with self._announced_together():
+                return [self._attempt(operation) for operation in operations]
         results: list[Record | None | KVError] = []
         try:
             with self._all_or_nothing():
@@ -181,7 +193,7 @@ class MemoryStore:
             bytes=self._records.bytes,
             max_bytes=self._max_bytes,
             subscriptions=self._records.subscriptions,
-            topic=None,
+            topic=self._topic.arn if self._topic else None,
         )
 
     def _attempt(self, operation: Operation) -> Record | None | KVError:
@@ -249,11 +261,25 @@ class MemoryStore:
         self._records.replace(record.key, flagged, self._records.token(record.key))
         return flagged
 
-    def _announce(self, change: Change) -> None:
+    def _announce(self, *changes: Change) -> None:
         if self._unannounced is not None:
-            self._unannounced.append(change)
-        else:
+            self._unannounced.extend(changes)
+            return
+        for change in changes:
             self._feed.add(change)
+        if self._topic and changes:
+            # What could not be published is the topic's to report: the write has been done.
+            self._topic.publish(changes)
+
+    @contextmanager
+    def _announced_together(self) -> Iterator[None]:
+        """Announce the changes of the block at its end, however it ends."""
+        changes = self._unannounced = []
+        try:
+            yield
+        finally:
+            self._unannounced = None
+            self._announce(*changes)
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
@@ -264,8 +290,7 @@ class MemoryStore:
                 yield
         finally:
             self._unannounced = None
-        for change in changes:
-            self._announce(change)
+        self._announce(*changes)
 
     def _next(self, listing: str, last_key: str | None) -> str | None:
         return None if last_key is None else self._cursors.seal(listing, last_key)

@@ -1,0 +1,120 @@
+"""The second Lambda function: the DynamoDB table's stream, turned into messages.
+
+Its environment is ``KV_TOPIC_ARN``; its image is the handler's, with this command. The stream
+carries new and old images. The event source mapping passes on what matches ``FILTER_PATTERN``,
+reports partial failures (``ReportBatchItemFailures``), bisects a batch that failed, and sends what
+keeps failing to a queue.
+
+The stream tells of every write of the table. A change is one that left a subscribed record with
+another ETag, or deleted it: see ``handler.store.items``. Expiry, DynamoDB's own sweep, and the
+beginning or end of a subscription are none.
+"""
+
+import json
+import sys
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+
+from handler import settings
+from handler.model import Change
+from handler.notify import Topic
+from handler.store.items import is_deleted, record_of
+
+if TYPE_CHECKING:
+    from handler.store.items import Item
+
+# Of the writes, those of a record that was subscribed to. Such a filter sees nothing but
+# ``dynamodb``, and ``exists`` asks for a leaf. DynamoDB's sweep leaves no new image.
+FILTER_PATTERN = json.dumps(
+    {
+        "dynamodb": {
+            "OldImage": {"watched": {"S": [{"exists": True}]}},
+            "NewImage": {"etag": {"S": [{"exists": True}]}},
+        }
+    }
+)
+
+_NULL = msgspec.Raw(b"null")
+
+logger = Logger(service="kv-store", stream=sys.stderr)
+
+
+class NotPublished(Exception):
+    """A change was not published; the stream is to bring it again."""
+
+
+def _open_topic() -> Topic:
+    topic = settings.load().topic
+    if topic is None:
+        raise settings.SettingsError("KV_TOPIC_ARN is missing: the fan-out publishes to that topic")
+    return Topic(topic)
+
+
+TOPIC = _open_topic()
+
+# All records failing is no other case than some: the answer names them.
+_processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Publish the changes among a batch of the stream's records.
+
+    Args:
+        event: Records of a DynamoDB stream, with new and old images.
+        context: Lambda's context object.
+
+    Returns:
+        ``{"batchItemFailures": […]}``: the records to bring again.
+    """
+    return dict(process_partial_response(event, _publish, _processor, context))
+
+
+def change_of(stream_record: dict[str, Any]) -> Change | None:
+    """Return the change that a record of the stream tells of, if any.
+
+    Args:
+        stream_record: Its ``dynamodb`` part.
+    """
+    old = _item(stream_record.get("OldImage"))
+    new = _item(stream_record.get("NewImage"))
+    if old is None or new is None or "watched" not in old or new["etag"] == old["etag"]:
+        return None
+    key, etag, at = new["sk"]["S"], new["etag"]["S"], new["updated_at"]["S"]
+    if is_deleted(new):
+        return Change(key, "del", int(new["gone"]["N"]), etag, _NULL, at)
+    if "watched" not in new:
+        # Made anew after its expiry, which ended the subscription.
+        return None
+    record = record_of(new)
+    return Change(key, "put", record.version, etag, record.value, at)
+
+
+def _publish(record: DynamoDBRecord) -> None:
+    try:
+        change = change_of(record.raw_event["dynamodb"])
+    except Exception:
+        number = record.raw_event["dynamodb"].get("SequenceNumber")
+        logger.exception("a record of the stream is none of the store's", extra={"record": number})
+        raise
+    if change is not None:
+        for failure in TOPIC.publish([change]):
+            raise NotPublished(failure.reason)
+
+
+def _item(image: "dict[str, Any] | None") -> "Item | None":
+    """Return an image as boto3 would: bytes travel as base64 here."""
+    if image is None:
+        return None
+    return {
+        name: {"B": b64decode(value["B"])} if "B" in value else value
+        for name, value in image.items()
+    }
