@@ -7,7 +7,7 @@ import resource
 
 import msgspec
 
-from handler.store.memory import MemoryStore
+from handler.store.memory.engine import MemoryStore
 
 RECORDS = 200_000
 _VALUE = b'"0123456789"'

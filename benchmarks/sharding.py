@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import accumulate, count, cycle, islice
 
-from handler.store.items import SHARDS, shard_of
+from handler.store.dynamodb.items import SHARDS, shard_of
 
 SECONDS = 60
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html

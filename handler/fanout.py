@@ -5,9 +5,9 @@ carries new and old images. The event source mapping passes on what matches ``FI
 reports partial failures (``ReportBatchItemFailures``), bisects a batch that failed, and sends what
 keeps failing to a queue.
 
-The stream tells of every write of the table. A change is one that left a subscribed record with
-another ETag, or deleted it: see ``handler.store.items``. Expiry, DynamoDB's own sweep, and the
-beginning or end of a subscription are none.
+The stream tells of every write of the table; ``handler.store.dynamodb.items`` says how records look
+there. A change is a write that left a subscribed record with another ETag, or deleted it. Expiry,
+DynamoDB's own sweep, and the beginning or end of a subscription are none.
 """
 
 import json
@@ -27,10 +27,10 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 from handler import settings
 from handler.model import Change
 from handler.notify import Topic
-from handler.store.items import is_deleted, record_of
+from handler.store.dynamodb.items import is_deleted, record_of
 
 if TYPE_CHECKING:
-    from handler.store.items import Item
+    from handler.store.dynamodb.items import Item
 
 # Of the writes, those of a record that was subscribed to. Such a filter sees nothing but
 # ``dynamodb``, and ``exists`` asks for a leaf. DynamoDB's sweep leaves no new image.

@@ -15,8 +15,8 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 from moto.server import ThreadedMotoServer
 
-from handler.store.items import table_definition
-from handler.store.table import Table
+from handler.store.dynamodb.items import table_definition
+from handler.store.dynamodb.table import Table
 from tests.polling import eventually
 
 REGION = "us-east-1"

@@ -102,11 +102,11 @@ def open_store(settings: Settings) -> Store:
         SettingsError: The settings name a table that the engine can't work with.
     """
     if settings.engine == "dynamodb":
-        from handler.store.dynamodb import DynamoStore
-        from handler.store.table import Table
+        from handler.store.dynamodb.engine import DynamoStore
+        from handler.store.dynamodb.table import Table
 
         return DynamoStore(Table(settings.table, settings.region), settings.topic)
-    from handler.store.memory import MemoryStore
+    from handler.store.memory.engine import MemoryStore
 
     return MemoryStore(settings.max_bytes, topic=open_topic(settings))
 

@@ -9,7 +9,7 @@ import pytest
 
 from handler import routes
 from handler.app import lambda_handler
-from handler.store.memory import MemoryStore
+from handler.store.memory.engine import MemoryStore
 from kv_client.events import event_of
 
 MEBIBYTE = 1024 * 1024

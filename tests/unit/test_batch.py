@@ -9,7 +9,7 @@ import pytest
 from handler import batch
 from handler.errors import BatchFailed
 from handler.operations import BatchBody
-from handler.store.memory import MemoryStore
+from handler.store.memory.engine import MemoryStore
 
 MEBIBYTE = 1024 * 1024
 LARGE = msgspec.Raw(b'"' + b"x" * 390_000 + b'"')

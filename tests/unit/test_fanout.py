@@ -17,8 +17,8 @@ import pytest
 
 from handler.operations import BatchBody
 from handler.settings import SettingsError
-from handler.store.dynamodb import DynamoStore
-from handler.store.items import primary_key
+from handler.store.dynamodb.engine import DynamoStore
+from handler.store.dynamodb.items import primary_key
 from tests import dynamodb, topics
 
 ONE = msgspec.Raw(b"1")

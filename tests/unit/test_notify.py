@@ -20,7 +20,7 @@ from handler.model import Change
 from handler.notify import Topic, subject
 from handler.operations import BatchBody, Operation
 from handler.store import open_store
-from handler.store.memory import MemoryStore
+from handler.store.memory.engine import MemoryStore
 from tests.dynamodb import CREDENTIALS
 from tests.topics import REGION, Queue
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
-from handler.store.dynamodb import DynamoStore
-from handler.store.table import Table
+from handler.store.dynamodb.engine import DynamoStore
+from handler.store.dynamodb.table import Table
 from tests import dynamodb
 
 

@@ -7,9 +7,9 @@ from handler.errors import KeyExists, KeyNotFound, KVError, NotACounter, Version
 from handler.model import Record
 from handler.operations import Del, Get, Incr, Operation, Put, Set, Subs, Unsubs
 from handler.preconditions import ANY
-from handler.store.dynamodb import DynamoStore
-from handler.store.items import KEPT, primary_key
-from handler.store.table import Table
+from handler.store.dynamodb.engine import DynamoStore
+from handler.store.dynamodb.items import KEPT, primary_key
+from handler.store.dynamodb.table import Table
 from tests.dynamodb import Wire
 from tests.unit.store.conftest import Clock
 

@@ -11,8 +11,8 @@ import pytest
 
 from handler.errors import EngineUnavailable, KVError
 from handler.operations import Incr
-from handler.store.dynamodb import DynamoStore
-from handler.store.table import Table
+from handler.store.dynamodb.engine import DynamoStore
+from handler.store.dynamodb.table import Table
 from tests import dynamodb
 
 ENVIRONMENTS = 16
@@ -40,7 +40,7 @@ def name(ministack: str) -> Iterator[str]:
 def environments(name: str) -> Iterator[Executor]:
     """Start sixteen processes that have the table open."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["handler.store.dynamodb", "tests.dynamodb"])
+    context.set_forkserver_preload(["handler.store.dynamodb.engine", "tests.dynamodb"])
     with ProcessPoolExecutor(ENVIRONMENTS, context, initializer=_open, initargs=(name,)) as pool:
         yield pool
 

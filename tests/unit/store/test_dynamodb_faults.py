@@ -15,8 +15,8 @@ from handler.errors import (
     VersionMismatch,
 )
 from handler.operations import BatchBody
-from handler.store.dynamodb import DynamoStore
-from handler.store.table import Table
+from handler.store.dynamodb.engine import DynamoStore
+from handler.store.dynamodb.table import Table
 from tests.dynamodb import Wire
 from tests.unit.store.conftest import Clock
 

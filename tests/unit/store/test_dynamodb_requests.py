@@ -7,7 +7,7 @@ import pytest
 
 from handler.errors import InvalidRequest, KeyExists, RequestTooLarge
 from handler.operations import BatchBody
-from handler.store.dynamodb import DynamoStore
+from handler.store.dynamodb.engine import DynamoStore
 from tests.dynamodb import Wire
 
 ONE = msgspec.Raw(b"1")

@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from handler.errors import EngineUnavailable
 from handler.settings import SettingsError, load
 from handler.store import open_store
-from handler.store.items import table_definition
-from handler.store.table import Table
+from handler.store.dynamodb.items import table_definition
+from handler.store.dynamodb.table import Table
 from tests import dynamodb
 
 

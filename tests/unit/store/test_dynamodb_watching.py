@@ -6,10 +6,10 @@ import pytest
 from handler.cursor import Cursors
 from handler.errors import InvalidCursor
 from handler.model import Change
-from handler.store import watching
-from handler.store.dynamodb import DynamoStore
-from handler.store.items import CHANGES_INDEX
-from handler.store.table import Table
+from handler.store.dynamodb import watching
+from handler.store.dynamodb.engine import DynamoStore
+from handler.store.dynamodb.items import CHANGES_INDEX
+from handler.store.dynamodb.table import Table
 from tests.unit.store.conftest import Clock
 
 ONE = msgspec.Raw(b"1")

@@ -5,7 +5,7 @@ import pytest
 
 from handler.errors import InvalidCursor
 from handler.model import Change
-from handler.store.feed import Feed
+from handler.store.memory.feed import Feed
 
 
 def _change(key: str, value: bytes = b"1") -> Change:

@@ -21,7 +21,7 @@ from handler.errors import (
 )
 from handler.model import Record
 from handler.operations import BatchBody, Operation
-from handler.store.memory import MemoryStore
+from handler.store.memory.engine import MemoryStore
 
 ONE = msgspec.Raw(b"1")
 TWO = msgspec.Raw(b"2")

@@ -9,8 +9,8 @@ from handler import routes
 from handler.app import lambda_handler
 from handler.model import Record
 from handler.operations import Incr
-from handler.store.dynamodb import DynamoStore
-from handler.store.warm import WarmCopies
+from handler.store.dynamodb.engine import DynamoStore
+from handler.store.dynamodb.warm import WarmCopies
 from tests.dynamodb import Wire
 from tests.unit.store.conftest import Clock
 

@@ -4,13 +4,13 @@ from heapq import merge
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any
 
-from handler.store.items import SHARDS
-from handler.store.table import Table
+from handler.store.dynamodb.items import SHARDS
+from handler.store.dynamodb.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from handler.store.items import Item
+    from handler.store.dynamodb.items import Item
 
 
 def merged(

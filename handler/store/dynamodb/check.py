@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from handler.settings import SettingsError
-from handler.store.items import table_definition
+from handler.store.dynamodb.items import table_definition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,11 +10,11 @@ from handler.keys import check_key
 from handler.model import MAX_PAGE_BYTES, Record, json_bound, time_text
 from handler.operations import Get, Operation
 from handler.store import Store
-from handler.store.items import is_live, record_of
-from handler.store.table import MOST_KEYS, Table
+from handler.store.dynamodb.items import is_live, record_of
+from handler.store.dynamodb.table import MOST_KEYS, Table
 
 if TYPE_CHECKING:
-    from handler.store.items import Item
+    from handler.store.dynamodb.items import Item
 
     Results = list[Record | None | KVError]
 

@@ -16,21 +16,21 @@ import msgspec
 from handler.cursor import Cursors
 from handler.errors import InvalidCursor
 from handler.model import MAX_PAGE_BYTES, Change, json_bound, time_text
-from handler.store.items import (
+from handler.store.dynamodb.items import (
     CHANGES_INDEX,
     KEPT,
     SUBSCRIPTIONS_INDEX,
     is_deleted,
     record_of,
 )
-from handler.store.listing import merged
-from handler.store.table import MOST_KEYS, Table
-from handler.store.writes import UNEXPIRED
+from handler.store.dynamodb.listing import merged
+from handler.store.dynamodb.table import MOST_KEYS, Table
+from handler.store.dynamodb.writes import UNEXPIRED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from handler.store.items import Item
+    from handler.store.dynamodb.items import Item
 
 # A write's 8 seconds, what clocks may differ by, and what an index may trail.
 _COMES_TO_LIGHT = timedelta(seconds=30)

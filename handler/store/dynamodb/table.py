@@ -22,14 +22,14 @@ from botocore.parsers import ResponseParserError
 
 from handler.errors import EngineUnavailable
 from handler.settings import SettingsError
-from handler.store.check import check_keys, refusal
-from handler.store.items import primary_key
+from handler.store.dynamodb.check import check_keys, refusal
+from handler.store.dynamodb.items import primary_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from handler.store.items import Item
-    from handler.store.writes import Write
+    from handler.store.dynamodb.items import Item
+    from handler.store.dynamodb.writes import Write
 
 _CONNECT_SECONDS = 1
 _READ_SECONDS = 3

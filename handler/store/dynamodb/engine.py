@@ -30,19 +30,19 @@ from handler.model import (
 )
 from handler.operations import Operation
 from handler.preconditions import Etags
-from handler.store.in_turn import attempt, run_in_turn
-from handler.store.items import is_live, record_of
-from handler.store.listing import merged
-from handler.store.table import ConditionFailed, OutcomeUnknown, Table
-from handler.store.transaction import run_atomic
-from handler.store.value_verbs import Increment, Put, Set
-from handler.store.verbs import Delete, Get, Step, Subscribe, Unsubscribe, Verb
-from handler.store.warm import WarmCopies
-from handler.store.watching import changes_since, now_cursor, subscribed_keys
-from handler.store.writes import UNEXPIRED
+from handler.store.dynamodb.in_turn import attempt, run_in_turn
+from handler.store.dynamodb.items import is_live, record_of
+from handler.store.dynamodb.listing import merged
+from handler.store.dynamodb.table import ConditionFailed, OutcomeUnknown, Table
+from handler.store.dynamodb.transaction import run_atomic
+from handler.store.dynamodb.value_verbs import Increment, Put, Set
+from handler.store.dynamodb.verbs import Delete, Get, Step, Subscribe, Unsubscribe, Verb
+from handler.store.dynamodb.warm import WarmCopies
+from handler.store.dynamodb.watching import changes_since, now_cursor, subscribed_keys
+from handler.store.dynamodb.writes import UNEXPIRED
 
 if TYPE_CHECKING:
-    from handler.store.items import Item
+    from handler.store.dynamodb.items import Item
 
 # Each round was lost to another write, so this many in a row mean a key that is hot beyond reason.
 _ROUNDS = 10

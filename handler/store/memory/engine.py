@@ -34,8 +34,8 @@ from handler.model import (
 )
 from handler.operations import Operation
 from handler.preconditions import Etags, matches
-from handler.store.feed import Feed
-from handler.store.records import Records
+from handler.store.memory.feed import Feed
+from handler.store.memory.records import Records
 
 if TYPE_CHECKING:
     from handler.notify import Topic

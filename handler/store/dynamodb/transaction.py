@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from handler.errors import InvalidRequest, KVError, RequestTooLarge
 from handler.model import Record
-from handler.store.items import is_deleted, primary_key, record_of, text_of
-from handler.store.table import Table, TransactionRefused
-from handler.store.verbs import Step, Verb
-from handler.store.writes import unchanged
+from handler.store.dynamodb.items import is_deleted, primary_key, record_of, text_of
+from handler.store.dynamodb.table import Table, TransactionRefused
+from handler.store.dynamodb.verbs import Step, Verb
+from handler.store.dynamodb.writes import unchanged
 
 if TYPE_CHECKING:
-    from handler.store.items import Item
+    from handler.store.dynamodb.items import Item
 
 # What DynamoDB takes in one transaction.
 _MOST_OPERATIONS = 100

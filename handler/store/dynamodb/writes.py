@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handler.errors import InvalidRequest
 from handler.preconditions import ANY, Etags
-from handler.store.items import primary_key
+from handler.store.dynamodb.items import primary_key
 
 if TYPE_CHECKING:
-    from handler.store.items import Item, Value
+    from handler.store.dynamodb.items import Item, Value
 
 # The clauses of the conditions. DynamoDB sweeps late, so an expired item counts as absent here.
 UNEXPIRED = "attribute_not_exists(expires_at) OR expires_at > :now"

@@ -17,7 +17,7 @@ from handler.errors import (
 )
 from handler.model import Record, time_text
 from handler.preconditions import Etags, matches
-from handler.store.items import (
+from handler.store.dynamodb.items import (
     LONG_AGO,
     NEVER,
     change_mark,
@@ -27,7 +27,7 @@ from handler.store.items import (
     sweep_time,
     text_of,
 )
-from handler.store.writes import (
+from handler.store.dynamodb.writes import (
     LIVE,
     UNWATCHED,
     WATCHED,
@@ -36,7 +36,7 @@ from handler.store.writes import (
 )
 
 if TYPE_CHECKING:
-    from handler.store.items import Item, Value
+    from handler.store.dynamodb.items import Item, Value
 
 
 class Step(NamedTuple):

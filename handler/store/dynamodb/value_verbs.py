@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from handler.errors import KeyExists, KeyNotFound, NotACounter, VersionMismatch
 from handler.model import Record, expiry
 from handler.preconditions import Etags
-from handler.store.items import (
+from handler.store.dynamodb.items import (
     change_mark,
     is_live,
     record_of,
@@ -18,8 +18,8 @@ from handler.store.items import (
     text_of,
     value_attributes,
 )
-from handler.store.verbs import Step, Verb, check_match
-from handler.store.writes import (
+from handler.store.dynamodb.verbs import Step, Verb, check_match
+from handler.store.dynamodb.writes import (
     ABSENT,
     COUNTS,
     LIVE,
@@ -31,7 +31,7 @@ from handler.store.writes import (
 )
 
 if TYPE_CHECKING:
-    from handler.store.items import Item, Value
+    from handler.store.dynamodb.items import Item, Value
 
 _LOW, _HIGH = -(2**63), 2**63 - 1
 _ZERO = msgspec.Raw(b"0")

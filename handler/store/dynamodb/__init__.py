@@ -1,0 +1,1 @@
+"""The DynamoDB engine: durable, and one store for any number of environments."""

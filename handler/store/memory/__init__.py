@@ -1,0 +1,1 @@
+"""The memory engine: for as long as the process lives."""
