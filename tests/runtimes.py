@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -61,19 +61,36 @@ def rie_image(image: str, *options: str) -> Iterator[str]:
     Yields:
         The endpoint's URL.
     """
-    publish, state = f"{_LOOPBACK}::8080", "{{.State.Running}}"
-    container = run("docker", "create", "--publish", publish, *options, image).strip()
-    try:
-        run("docker", "start", container)
+    publish = ("--publish", f"{_LOOPBACK}::8080")
+    with _container(*publish, *options, image) as container:
         address = run("docker", "port", container, "8080/tcp").strip()
-        _wait_until_answering(
-            address,
-            is_running=lambda: "true" in run("docker", "inspect", "-f", state, container),
-            log=lambda: _output(_run("docker", "logs", container)),
-        )
+        _wait_for_container(container, address)
         yield f"rie://{address}"
-    finally:
-        run("docker", "rm", "--force", container)
+
+
+@contextmanager
+def rie_image_on_host(image: str, environment: Mapping[str, str]) -> Iterator[str]:
+    """Run an image under its emulator in the host's network, where it reaches loopback servers.
+
+    Args:
+        image: The tag of the image.
+        environment: The function's environment.
+
+    Yields:
+        The endpoint's URL.
+    """
+    address, runtime_api = _free_address(), _free_address()
+    settings = {**environment, "_HANDLER": "handler.app.lambda_handler"}
+    with _container(
+        *("--network", "host", "--entrypoint", "/usr/local/bin/aws-lambda-rie"),
+        *(f"--env={name}={value}" for name, value in settings.items()),
+        image,
+        *("--runtime-interface-emulator-address", address),
+        *("--runtime-api-address", runtime_api),
+        "/var/runtime/bootstrap",
+    ) as container:
+        _wait_for_container(container, address)
+        yield f"rie://{address}"
 
 
 @contextmanager
@@ -207,6 +224,26 @@ def _free_address() -> str:
     with socket() as probe:
         probe.bind((_LOOPBACK, 0))
         return f"{_LOOPBACK}:{probe.getsockname()[1]}"
+
+
+@contextmanager
+def _container(*arguments: str) -> Iterator[str]:
+    """Run a container, made with the arguments of ``docker create``, and yield its id."""
+    container = run("docker", "create", *arguments).strip()
+    try:
+        run("docker", "start", container)
+        yield container
+    finally:
+        run("docker", "rm", "--force", container)
+
+
+def _wait_for_container(container: str, address: str) -> None:
+    state = "{{.State.Running}}"
+    _wait_until_answering(
+        address,
+        is_running=lambda: "true" in run("docker", "inspect", "-f", state, container),
+        log=lambda: _output(_run("docker", "logs", container)),
+    )
 
 
 def _wait_until_answering(

@@ -5,11 +5,19 @@ from uuid import uuid4
 
 import pytest
 
-from tests import gateways
+from tests import dynamodb, gateways, runtimes
 from tests.contract.store import Store
 
 # Each is a fixture that yields an endpoint's URL.
-RUNTIMES = ["local", "gateway", "rie_bare", "rie_image", "sam_start_api"]
+RUNTIMES = [
+    "local",
+    "gateway",
+    "rie_bare",
+    "rie_image",
+    "sam_start_api",
+    "dynamodb_gateway",
+    "dynamodb_image",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,6 +46,33 @@ def local() -> str:
 def gateway() -> Iterator[str]:
     with gateways.gateway() as running:
         yield running.url
+
+
+@pytest.fixture(scope="session")
+def dynamodb_environment() -> Iterator[dict[str, str]]:
+    """Yield the handler's environment for the DynamoDB engine, on a table in moto's server."""
+    with dynamodb.moto() as url, pytest.MonkeyPatch.context() as patch:
+        environment = {
+            **dynamodb.CREDENTIALS,
+            "AWS_REGION": dynamodb.REGION,
+            "AWS_ENDPOINT_URL": url,
+        }
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        table = dynamodb.make_table()
+        yield {**environment, "KV_ENGINE": "dynamodb", "KV_TABLE": table}
+
+
+@pytest.fixture(scope="session")
+def dynamodb_gateway(dynamodb_environment: dict[str, str]) -> Iterator[str]:
+    with gateways.gateway(**dynamodb_environment) as running:
+        yield running.url
+
+
+@pytest.fixture(scope="session")
+def dynamodb_image(dynamodb_environment: dict[str, str], image: str) -> Iterator[str]:
+    with runtimes.rie_image_on_host(image, dynamodb_environment) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session", params=RUNTIMES)
