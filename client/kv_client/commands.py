@@ -82,9 +82,9 @@ def getall(context: Context, args: Namespace) -> None:
     if context.json:
         export(context, args)
         return
-    from kv_client import fastjson, transfer
+    from kv_client import fastjson, lines
 
-    for record in transfer.export(context.client, args.prefix):
+    for record in lines.export(context.client, args.prefix):
         fields = fastjson.members(record)
         key = fastjson.value(fields["key"])
         value = shown_on_a_line(fields["value"].decode())
@@ -166,16 +166,17 @@ def incr(context: Context, args: Namespace) -> None:
 
 
 def export(context: Context, args: Namespace) -> None:
-    from kv_client import transfer
+    from kv_client import lines
 
-    for record in transfer.export(context.client, args.prefix):
+    for record in lines.export(context.client, args.prefix):
         context.print_json(record.decode())
 
 
 def import_(context: Context, args: Namespace) -> ExitStatus:
     from tqdm import tqdm
 
-    from kv_client.transfer import Import, Mode, Outcome, read_lines
+    from kv_client.lines import read_lines
+    from kv_client.transfer import Import, Mode, Outcome
 
     stdin, stderr = context.streams.stdin, context.streams.stderr
     with (

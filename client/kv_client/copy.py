@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
-from kv_client.transfer import Import, Line, Mode, Outcome, export, parse_line, same_state
+from kv_client.lines import Line, export, parse_line, same_state
+from kv_client.transfer import Import, Mode, Outcome
 
 if TYPE_CHECKING:
     from kv_client.api import KVClient
