@@ -12,6 +12,7 @@ bash build.sh run              start a store and open the kv-client shell on it;
 bash build.sh test [ARG…]      install what the tests need and run them (ARG…: pytest's)
 bash build.sh server           serve a store on http://127.0.0.1:3000
 bash build.sh server --docker  the same, from the container image under Lambda's emulator
+bash build.sh stack [ENGINE]   deploy to an emulation of AWS, and open the shell on stack://kv-store
 bash build.sh client           open the kv-client shell on http://127.0.0.1:3000
 bash build.sh                  the menu
 TEXT
@@ -124,6 +125,14 @@ client() {
   exec "$bin/kv-client" --endpoint "$store_address" shell
 }
 
+stack() { # memory or dynamodb, or nothing
+  docker info >/dev/null 2>&1 || die "stack needs a Docker engine that answers"
+  set_up_client
+  set_up .venv-sam requirements/sam.txt
+  set_up .venv-ministack requirements/ministack.txt
+  exec "$bin/python" -m tools.cloud "$@"
+}
+
 menu() {
   local choice
   printf '1 server\n2 client\n' >&2
@@ -138,7 +147,7 @@ menu() {
 command=${1:-menu}
 [[ $# == 0 ]] || shift
 case $command in
-  run | server | client | menu) "$command" "$@" ;;
+  run | server | client | stack | menu) "$command" "$@" ;;
   test) run_tests "$@" ;;
   help | --help | -h) usage ;;
   *)

@@ -46,7 +46,9 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     answer = app.resolve(event, context)
     answer["headers"].update(_EVERY_ANSWER)
-    body = (answer["body"] or "").encode()
+    # Powertools says null where there is no body; not every gateway takes that.
+    answer["body"] = answer["body"] or ""
+    body = answer["body"].encode()
     if len(body) > _LONGEST_PLAIN_BODY:
         answer["body"] = b64encode(body).decode()
         answer["isBase64Encoded"] = True

@@ -3,22 +3,32 @@
 import os
 import sys
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 
 from tests import runtimes
+from tools import cloud as cloud_
+from tools.cloud import Cloud, caller
+
+
+class Deployed(NamedTuple):
+    """A stack, as someone sees it who may use it."""
+
+    url: str
+    environment: dict[str, str]
 
 
 @pytest.fixture(scope="session")
 def docker() -> None:
     """Require a Docker engine that answers."""
-    _need(runtimes.docker_problem())
+    need(runtimes.docker_problem())
 
 
 @pytest.fixture(scope="session")
 def sam() -> None:
     """Require the SAM CLI."""
-    _need(runtimes.sam_problem())
+    need(runtimes.sam_problem())
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +67,33 @@ def sam_start_lambda(docker: None, sam: None) -> Iterator[str]:
         yield endpoint
 
 
-def _need(problem: str | None) -> None:
+@pytest.fixture(scope="session")
+def cloud(docker: None, sam: None) -> Iterator[Cloud]:
+    """Run an emulation of AWS."""
+    need(runtimes.ministack_problem())
+    with cloud_.cloud() as emulation:
+        yield emulation
+
+
+@pytest.fixture(scope="session")
+def memory_stack(cloud: Cloud, image: str) -> Deployed:
+    """Deploy the memory engine; return how its caller reaches it."""
+    return _deployed(cloud, "kv-store", image)
+
+
+@pytest.fixture(scope="session")
+def dynamodb_stack(cloud: Cloud, image: str) -> Deployed:
+    """Deploy the DynamoDB engine; return how its caller reaches it."""
+    return _deployed(cloud, "kv-store-dynamodb", image, Engine="dynamodb")
+
+
+def _deployed(cloud: Cloud, name: str, image: str, **parameters: str) -> Deployed:
+    stack = cloud.deploy(name, image, **parameters)
+    return Deployed(f"stack://{name}", cloud.user(f"caller-of-{name}", *caller(stack)))
+
+
+def need(problem: str | None) -> None:
+    """Skip the test where there is a problem, or fail it where Docker is required."""
     if problem and os.environ.get("KV_REQUIRE_DOCKER") == "1":
         pytest.fail(problem)
     if problem:

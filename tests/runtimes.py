@@ -15,8 +15,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from socket import socket
 
-ROOT = Path(__file__).parent.parent
-SAM = ROOT / ".venv-sam/bin/sam"
+from tools.cloud import EMULATOR, ROOT, SAM
+
 _LOOPBACK = "127.0.0.1"
 _PATIENCE = 60.0
 
@@ -31,6 +31,11 @@ def docker_problem() -> str | None:
 def sam_problem() -> str | None:
     """Return why the SAM CLI cannot be used here, or None where it is installed."""
     return None if SAM.exists() else f"the SAM CLI is not in {SAM.parent.parent.name}"
+
+
+def ministack_problem() -> str | None:
+    """Return why AWS cannot be emulated here, or None where it can."""
+    return None if EMULATOR.exists() else f"ministack is not in {EMULATOR.parent.parent.name}"
 
 
 def run(*command: str | Path, environment: dict[str, str] | None = None) -> str:

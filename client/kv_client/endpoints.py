@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import BaseAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from handler import __version__
@@ -75,7 +75,9 @@ def open_endpoint(
 
         aws = AWS(region, aws_profile)
         base = aws.stack_endpoint(name).rstrip("/")
-        session.auth = aws.signer("execute-api", urlsplit(base).hostname or "")
+        host = urlsplit(base).hostname or ""
+        session.auth = aws.signer("execute-api", host)
+        _reach(session, base, host)
         return Endpoint(url, base, session, serial=False)
     if scheme == "lambda" and name:
         from kv_client.aws import AWS
@@ -103,6 +105,7 @@ def _open_address(
                 from kv_client.aws import AWS
 
                 session.auth = AWS(region, aws_profile).signer(service, host)
+            _reach(session, base, host)
             return Endpoint(url, base, session, serial=False)
         case "rie", str() as host if port and parts.path in ("", "/"):
             session.mount("rie://", EmulatorAdapter(host, port))
@@ -123,6 +126,29 @@ def _session() -> requests.Session:
 
 def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
+
+
+def _reach(session: requests.Session, base: str, host: str) -> None:
+    if host.endswith(".localhost"):
+        session.mount(base, LoopbackAdapter())
+
+
+class LoopbackAdapter(HTTPAdapter):
+    """Carries requests to a name under ``localhost``, where emulations of AWS have their APIs.
+
+    Such a name is this machine's (RFC 6761, section 6.3), which not every resolver knows.
+    """
+
+    def add_headers(self, request: requests.PreparedRequest, **_: Any) -> None:
+        request.headers.setdefault("Host", urlsplit(request.url or "").netloc)
+
+    def build_connection_pool_key_attributes(self, *arguments: Any) -> Any:
+        host, pool = super().build_connection_pool_key_attributes(*arguments)
+        return {**host, "host": "127.0.0.1"}, pool
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> Any:
+        # A proxy would look for the name on its own machine.
+        return super().send(request, *arguments, **{**options, "proxies": None})
 
 
 class FunctionAdapter(BaseAdapter):

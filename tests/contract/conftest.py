@@ -1,5 +1,6 @@
 """The runtimes: the same cases go through each, over HTTP or what stands for it there."""
 
+import os
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -8,7 +9,7 @@ import pytest
 from tests import dynamodb, gateways, runtimes
 from tests.contract.store import Store
 
-# Each is a fixture that yields an endpoint's URL.
+# Each is a fixture that yields an endpoint's URL, or that and the environment of its caller.
 RUNTIMES = [
     "local",
     "gateway",
@@ -17,7 +18,11 @@ RUNTIMES = [
     "sam_start_api",
     "dynamodb_gateway",
     "dynamodb_image",
+    "memory_stack",
+    "dynamodb_stack",
 ]
+if DEPLOYED := os.environ.get("KV_TEST_ENDPOINT"):
+    RUNTIMES = ["deployed"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,8 +31,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         runtime = parameters.get("store")
         for gap in item.iter_markers("gap"):
-            if gap.args[0] == runtime:
-                item.add_marker(pytest.mark.skip(reason=f"{runtime}: {gap.args[1]}"))
+            *names, reason = gap.args
+            if runtime in names:
+                item.add_marker(pytest.mark.skip(reason=f"{runtime}: {reason}"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,6 +41,12 @@ def _own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(scope="session")
+def deployed() -> str:
+    """Return the store that the environment names, in place of all others."""
+    return DEPLOYED or ""
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +89,8 @@ def dynamodb_image(dynamodb_environment: dict[str, str], image: str) -> Iterator
 
 @pytest.fixture(scope="session", params=RUNTIMES)
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    with Store(request.getfixturevalue(request.param)) as opened:
+    endpoint = request.getfixturevalue(request.param)
+    with Store(*([endpoint] if isinstance(endpoint, str) else endpoint)) as opened:
         yield opened
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self
 from urllib.parse import quote, urlencode, urlsplit
 
+import pytest
 import requests
 
 from kv_client.endpoints import open_endpoint
@@ -46,8 +47,13 @@ class Store:
     A value is JSON text here, and goes into the body unchanged.
     """
 
-    def __init__(self, url: str) -> None:
-        self._endpoint = open_endpoint(url)
+    def __init__(self, url: str, environment: Headers = None) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in (environment or {}).items():
+                patch.setenv(name, value)
+            self._endpoint = open_endpoint(url)
+            # The first request settles with which credentials all are signed.
+            self.send("GET", "/status")
 
     def __enter__(self) -> Self:
         return self

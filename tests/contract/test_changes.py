@@ -209,7 +209,8 @@ def test_a_watcher_that_goes_on_from_cursor_to_cursor_misses_nothing(
 def test_a_cursor_that_no_answer_gave_out_is_refused(store: Store, key: str) -> None:
     cursor = store.now()
 
-    wrong = [changed(cursor, at) for at in range(len(cursor))]
+    # Where much has changed lately it is long: then some of its characters stand for all.
+    wrong = [changed(cursor, at) for at in range(0, len(cursor), 1 + len(cursor) // 100)]
     wrong += [cursor[:-1], cursor + "A", cursor + "=", "x", "0", "é"]
 
     answers = [error(store.changes(since=each)) for each in wrong]

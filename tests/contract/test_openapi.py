@@ -56,7 +56,13 @@ def test_the_page_asks_nobody_but_the_store(store: Store) -> None:
     assert "connect-src 'self'" in answer.headers["Content-Security-Policy"]
 
 
-@pytest.mark.parametrize("path", ["/docs/", "/docs/x", "/openapi.json/", "/openapi-json"])
+@pytest.mark.gap("memory_stack", "dynamodb_stack", "the emulation drops a slash at the end")
+@pytest.mark.parametrize("path", ["/docs/", "/openapi.json/"])
+def test_a_path_with_a_slash_after_a_document_is_no_route(store: Store, path: str) -> None:
+    assert (404, "RouteNotFound") == error(store.send("GET", path))
+
+
+@pytest.mark.parametrize("path", ["/docs/x", "/openapi-json"])
 def test_a_path_beside_a_document_is_no_route(store: Store, path: str) -> None:
     assert (404, "RouteNotFound") == error(store.send("GET", path))
 
