@@ -4,7 +4,7 @@ from tests.runtimes import ROOT
 
 LOCKS = [
     "handler/requirements.txt",
-    *(f"requirements/{name}.txt" for name in ("dev", "ministack", "run", "sam")),
+    *(f"requirements/{name}.txt" for name in ("dev", "ministack", "release", "run", "sam")),
 ]
 
 

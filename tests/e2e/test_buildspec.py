@@ -1,0 +1,170 @@
+"""The build, run as CodeBuild runs it, with a registry in ECR's place and AWS emulated."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import requests
+import yaml
+
+from tests import codebuild, runtimes
+from tests.conftest import need
+from tests.runtimes import ROOT, run
+from tools.cloud import REGISTRY, Cloud
+
+pytestmark = pytest.mark.docker
+
+_REGISTRY_SCRIPT = ROOT.parent / "shared/docker/ecr"
+_SMOKE = ["tests/contract/test_records.py", "tests/contract/test_preconditions.py"]
+
+
+@pytest.fixture(scope="module")
+def registry(docker: None) -> Iterator[str]:
+    """Run a registry under ECR's name; yield the URI of a repository that is new."""
+    need(None if _REGISTRY_SCRIPT.exists() else "there is no registry to stand for ECR here")
+    run(_REGISTRY_SCRIPT)
+    yield f"{REGISTRY}/kv-store-{uuid4().hex}"
+    run(_REGISTRY_SCRIPT, "stop")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the checkout as a source stage hands it over: without its history."""
+    folder = tmp_path_factory.mktemp("source")
+    names = run("git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    for name in [name for name in names if (ROOT / name).exists()]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+        (folder / name).chmod((ROOT / name).stat().st_mode)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(cloud: Cloud, registry: str) -> dict[str, str]:
+    """Return what the project and CodeBuild put into the environment."""
+    return {
+        **cloud.environment(),
+        "CODEBUILD_RESOLVED_SOURCE_VERSION": uuid4().hex + "00000000",
+        "KV_REQUIRE_DOCKER": "",
+        "REPOSITORY_URI": registry,
+        # The emulation has no scan.
+        "SCAN_FAILS_ON": "",
+        "TESTS": "-q tests/unit/test_keys.py",
+    }
+
+
+@pytest.fixture(scope="module")
+def built(
+    source: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> codebuild.Build:
+    """Build once, for all tests that look at the outcome."""
+    build = codebuild.build(source, tmp_path_factory.mktemp("build"), **environment)
+    assert build.succeeded, build.output
+    return build
+
+
+def _tag(environment: dict[str, str]) -> str:
+    commit = environment["CODEBUILD_RESOLVED_SOURCE_VERSION"]
+    return f"{environment['REPOSITORY_URI']}:{commit}"
+
+
+def _digest(environment: dict[str, str]) -> str | None:
+    """Return the digest that the registry has for the commit, or None."""
+    host, _, rest = _tag(environment).partition("/")
+    name, _, tag = rest.partition(":")
+    accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
+    url = f"http://{host}/v2/{name}/manifests/{tag}"
+    answer = requests.head(url, headers=accept, timeout=30)
+    return answer.headers["Docker-Content-Digest"] if answer.status_code == 200 else None
+
+
+def test_it_pushes_the_image_under_the_commit_and_exports_it_by_digest(
+    built: codebuild.Build, environment: dict[str, str]
+) -> None:
+    assert built.exported["IMAGE"] == f"{environment['REPOSITORY_URI']}@{_digest(environment)}"
+
+
+def test_the_packaged_template_names_that_image_for_every_function(
+    built: codebuild.Build, source: Path
+) -> None:
+    template = yaml.load((source / "packaged.yaml").read_text(), _Loader)  # noqa: S506
+    functions = [
+        each["Properties"]
+        for each in template["Resources"].values()
+        if each["Type"] == "AWS::Serverless::Function"
+    ]
+
+    assert template["Parameters"]["ImageUri"]["Default"] == built.exported["IMAGE"]
+    assert len(functions) == 3
+    assert {function["ImageUri"] for function in functions} == {"ImageUri"}
+
+
+def test_the_artifacts_are_there(built: codebuild.Build, source: Path) -> None:
+    spec = yaml.safe_load((source / "buildspec.yaml").read_text())
+
+    assert [name for name in spec["artifacts"]["files"] if not (source / name).exists()] == []
+
+
+def test_the_image_pulled_by_its_tag_passes_the_contract(
+    built: codebuild.Build, environment: dict[str, str]
+) -> None:
+    run("docker", "rmi", "--force", _tag(environment))
+    run("docker", "pull", _tag(environment))
+
+    with runtimes.rie_image(_tag(environment)) as endpoint:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", *_SMOKE],
+            cwd=ROOT,
+            env={**os.environ, "KV_TEST_ENDPOINT": endpoint},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_second_build_of_the_commit_succeeds_and_pushes_nothing(
+    built: codebuild.Build, source: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    before = _digest(environment)
+
+    again = codebuild.build(source, tmp_path, **environment)
+
+    assert again.succeeded, again.output
+    assert again.exported == built.exported
+    assert before == _digest(environment)
+
+
+def test_a_broken_unit_test_ends_the_build_before_anything_is_pushed(
+    built: codebuild.Build, source: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    other = {**environment, "CODEBUILD_RESOLVED_SOURCE_VERSION": uuid4().hex + "11111111"}
+    broken = source / "tests/unit/test_broken.py"
+    broken.write_text("def test_broken() -> None:\n    assert False\n")
+
+    ended = codebuild.build(source, tmp_path, **{**other, "TESTS": "-q tests/unit/test_broken.py"})
+    broken.unlink()
+
+    assert not ended.succeeded
+    assert "1 failed" in ended.output
+    assert "# phase build\n" not in ended.output
+    assert _digest(other) is None
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads the intrinsic functions of CloudFormation as their arguments."""
+
+
+_Loader.add_multi_constructor(
+    "!",
+    lambda loader, _, node: (
+        loader.construct_scalar(node)
+        if isinstance(node, yaml.ScalarNode)
+        else loader.construct_sequence(node)
+    ),
+)
