@@ -6,6 +6,8 @@ from hashlib import blake2b
 from handler.errors import InvalidCursor
 
 _SEAL_BYTES = 8
+# A letter, so that no command line takes a cursor for an option.
+_FIRST = "c"
 
 
 class Cursors:
@@ -21,8 +23,13 @@ class Cursors:
     def seal(self, listing: str, position: str) -> str:
         """Return the cursor for a position in a listing; the text is safe in a URL."""
         body = position.encode()
-        seal = blake2b(listing.encode() + b"\0" + body, key=self._secret, digest_size=_SEAL_BYTES)
-        return urlsafe_b64encode(seal.digest() + body).rstrip(b"=").decode()
+        seal = blake2b(
+            listing.encode(errors="surrogatepass") + b"\0" + body,
+            key=self._secret,
+            digest_size=_SEAL_BYTES,
+        )
+        text = urlsafe_b64encode(seal.digest() + body).rstrip(b"=").decode()
+        return _FIRST + text
 
     def open(self, listing: str, cursor: str) -> str:
         """Return the position that ``cursor`` was made for.
@@ -31,8 +38,9 @@ class Cursors:
             InvalidCursor: No answer gave this cursor out for this listing.
         """
         try:
-            padding = "=" * (-len(cursor) % 4)
-            position = urlsafe_b64decode(cursor + padding)[_SEAL_BYTES:].decode()
+            text = cursor.removeprefix(_FIRST)
+            padding = "=" * (-len(text) % 4)
+            position = urlsafe_b64decode(text + padding)[_SEAL_BYTES:].decode()
         except ValueError:
             position = ""
         # Comparing whole cursors also refuses other spellings of the same bytes.

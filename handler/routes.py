@@ -139,7 +139,7 @@ def get_changes() -> Response[Any]:
 @router.post("/counters/(?s:.*)")
 def increment() -> Response[Any]:
     """Add to a whole number; a key that is not there starts at 0."""
-    body = decode(_body() or "{}", _incr_body)
+    body = decode(_body().strip() or "{}", _incr_body)
     return _record(STORE.increment(_key(), body.by, token=_idempotency_key()))
 
 
@@ -186,7 +186,7 @@ def _body() -> str:
     if router.current_event.is_base64_encoded:
         try:
             return base64.b64decode(text).decode()
-        except UnicodeDecodeError as error:
+        except ValueError as error:
             raise InvalidRequest("the body is not UTF-8") from error
     return text
 

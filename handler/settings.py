@@ -46,6 +46,11 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     region = environment.get("AWS_REGION", "")
     if engine == "dynamodb" and not region:
         raise SettingsError("AWS_REGION is missing: KV_ENGINE=dynamodb needs it to find the table")
+    if engine == "dynamodb" and not re.fullmatch("[a-z0-9-]{1,63}", region):
+        raise SettingsError(f"AWS_REGION is {region!r}: it must be a region, such as eu-central-1")
+    endpoint = environment.get("AWS_ENDPOINT_URL")
+    if endpoint and not re.fullmatch(r"https?://[^\s/?#]+(/\S*)?", endpoint):
+        raise SettingsError(f"AWS_ENDPOINT_URL is {endpoint!r}: it must be an http(s):// URL")
     topic = environment.get("KV_TOPIC_ARN") or None
     if topic and not re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]+(\.fifo)?", topic):
         raise SettingsError(f"KV_TOPIC_ARN is {topic!r}: it must be the ARN of an SNS topic")

@@ -4,18 +4,17 @@ import os
 import sys
 from io import TextIOWrapper
 
-from kv_client.cli import run
-from kv_client.context import Streams
 from kv_client.status import ExitStatus
 
 
 def main() -> None:
     """Run the process's command line and end the process."""
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            # Values are UTF-8, whatever the locale says; what was no UTF-8 stays recognisable.
-            stream.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")
+    _open_streams()
     try:
+        # Here, since an interrupt may come while the rest of the program is read.
+        from kv_client.cli import run
+        from kv_client.context import Streams
+
         status = run(sys.argv[1:], Streams(sys.stdin, sys.stdout, sys.stderr))
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -30,6 +29,17 @@ def main() -> None:
         _drop_output()
         status = ExitStatus.DEFECT
     sys.exit(status)
+
+
+def _open_streams() -> None:
+    """Make the streams UTF-8, whatever the locale says; one that is closed gets nothing to do."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # What was no UTF-8 stays recognisable.
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
 def _drop_output() -> None:

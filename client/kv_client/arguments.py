@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
 
+# More than a timer of the operating system takes is no use to anybody.
+_MOST_SECONDS = 1_000_000
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong as every other command does, in the shell too."""
 
@@ -99,7 +103,7 @@ def _incr(command: Parser) -> None:
 
 def _watch(command: Parser) -> None:
     command.add_argument("keys", metavar="KEY", nargs="*", help="only these")
-    command.add_argument("--since", metavar="CURSOR", help="where an earlier watch began or ended")
+    command.add_argument("--since", metavar="CURSOR", help="where an earlier watch began")
     command.add_argument(
         "--interval", metavar="S", type=_seconds, default=1.0, help="how often to ask; default: 1"
     )
@@ -264,6 +268,8 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds above 0, up to {_MOST_SECONDS}"
+        )
     return seconds

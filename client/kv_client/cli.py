@@ -56,6 +56,12 @@ def run(argv: Sequence[str], streams: Streams, shell: Context | None = None) -> 
         except (UsageError, EndpointError) as error:
             context.complain(str(error))
             status = ExitStatus.USAGE
+        except OSError as error:
+            # A file that can't be used has a name; the process answers for its streams.
+            if error.filename is None:
+                raise
+            context.complain(str(error))
+            status = ExitStatus.USAGE
         context.report_lost_instance()
     return status
 

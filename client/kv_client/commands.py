@@ -215,7 +215,7 @@ def copy(context: Context, args: Namespace) -> ExitStatus:
             context.print(f"{name} {side.records} records, sha256 {side.sha256}")
         if result.only_in_target:
             context.print(f"only in TO: {result.only_in_target}, {', '.join(result.examples)}")
-        context.print("both sides are the same" if result.same else "the sides differ")
+        context.print("TO holds all of FROM" if result.same else "TO differs from FROM")
     return ExitStatus.OK if result.same else ExitStatus.PARTIAL
 
 
@@ -228,12 +228,17 @@ def watch(context: Context, args: Namespace) -> None:
         _warn_if_unwatched(context, key)
     since = args.since or client.changes()[1]
     context.tell(f"watching; --since {since} begins here again")
+
+    def tell(message: str) -> None:
+        context.tell(message)
+        context.report_lost_instance()
+
     changes = watch_keys(
         client,
         args.keys,
         since,
         pause=lambda: pause_on(stdout, args.interval),
-        tell=context.tell,
+        tell=tell,
     )
     for change in changes:
         if context.json:

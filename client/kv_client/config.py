@@ -1,9 +1,11 @@
 """Where an endpoint comes from, and what kv-client keeps between two commands."""
 
+import io
 import json
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from configparser import ConfigParser
 
 _APPLICATION = "kv-client"
+_EXAMPLE = "stack://kv-store"
 _XDG_DEFAULTS = {"config": ".config", "state": ".local/state"}
 _NAME = re.compile(r"[\w./-]+")
 
@@ -26,8 +29,17 @@ def config_file() -> Path:
 def state_folder() -> Path:
     """Return the folder for locks, the shell's history and what was last seen; it is made here."""
     folder = _user_folder("state")
-    folder.mkdir(parents=True, exist_ok=True)
+    # The history may hold values that are nobody else's business.
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def lock_folder() -> Path:
+    """Return a folder for locks: the state's, or where that can't be made the system's."""
+    try:
+        return state_folder()
+    except OSError:
+        return Path(tempfile.gettempdir())
 
 
 def _user_folder(kind: Literal["config", "state"]) -> Path:
@@ -95,14 +107,17 @@ def set_endpoint(profile: str, endpoint: str) -> None:
 
     if not _NAME.fullmatch(profile) or profile == DEFAULTSECT:
         raise EndpointError(f"{profile!r} names no profile: letters, digits, - _ . and / do")
+    if not endpoint.isprintable() or "://" not in endpoint:
+        raise EndpointError(f"{endpoint!r} is no endpoint: it must be a URL such as {_EXAMPLE}")
     parser = _read()
     if not parser.has_section(profile):
         parser.add_section(profile)
     parser[profile]["endpoint"] = endpoint
     file = config_file()
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", encoding="utf-8") as stream:
-        parser.write(stream)
+    text = io.StringIO()
+    parser.write(text)
+    file.write_bytes(text.getvalue().encode())
 
 
 def _read() -> "ConfigParser":

@@ -9,16 +9,19 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import requests
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import LocationValueError, NewConnectionError
 
-from kv_client.endpoints import Endpoint
+from kv_client.endpoints import Endpoint, send
 from kv_client.errors import (
     AccessDenied,
     BatchFailed,
+    EndpointError,
     EngineUnavailable,
+    InvalidRequest,
     KVError,
     MethodNotAllowed,
     OutOfReach,
+    RequestTooLarge,
     Throttled,
     named,
 )
@@ -32,6 +35,10 @@ _WORTH_ANOTHER_TRY = (
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 )
+
+
+# What a gateway on the way refuses by itself.
+_GATEWAY_REFUSALS: dict[int, type[KVError]] = {400: InvalidRequest, 413: RequestTooLarge}
 
 
 class Answer(NamedTuple):
@@ -91,7 +98,7 @@ class Connection:
         """
         url = self.endpoint.base + path
         if query:
-            url += "?" + urlencode(query, quote_via=quote)
+            url += "?" + _query(query)
         request = requests.Request(method, url, headers=dict(headers or {}))
         if body is not None:
             request.headers["Content-Type"] = "application/json"
@@ -129,15 +136,13 @@ class Connection:
 
     def _exchange(self, request: requests.Request, deadline: float) -> requests.Response:
         session = self.endpoint.session
-        prepared = session.prepare_request(request)
-        settings = session.merge_environment_settings(prepared.url, {}, None, None, None)
-        # No redirect is followed: neither credentials nor a write belong to another host.
-        response = session.send(
-            prepared,
-            timeout=max(0.001, deadline - time.monotonic()),
-            allow_redirects=False,
-            **settings,
-        )
+        timeout = max(0.001, deadline - time.monotonic())
+        try:
+            response = send(session, session.prepare_request(request), timeout)
+        except (requests.exceptions.InvalidURL, LocationValueError) as error:
+            raise EndpointError(f"{self.endpoint.url} is no address: {error}") from error
+        except (requests.exceptions.InvalidHeader, UnicodeEncodeError) as error:
+            raise InvalidRequest(f"HTTP can't carry this: {error}") from error
         response.encoding = "utf-8"
         return response
 
@@ -168,6 +173,8 @@ class Connection:
             return Throttled(f"{what}: {message or 'too many requests'}")
         if location := response.headers.get("Location"):
             return OutOfReach(f"{what}, to {location}: if that is the store, make it the endpoint")
+        if error := _GATEWAY_REFUSALS.get(status):
+            return error(f"{what}: {message or 'it refused the request'}")
         return OutOfReach(f"{what}: {message or 'is it a kv-store?'}")
 
 
@@ -181,6 +188,13 @@ def _restored(
     if error is EngineUnavailable:
         return EngineUnavailable(message, int(_retry_after(response)))
     return error(message)
+
+
+def _query(parameters: Mapping[str, str]) -> str:
+    try:
+        return urlencode(parameters, quote_via=quote)
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"the request is not UTF-8: {error}") from error
 
 
 def _back_off(attempt: int) -> float:

@@ -38,6 +38,7 @@ class Context:
         self.options = Namespace(**{name: getattr(args, name) for name in _OPTIONS})
         self._shell = shell
         self._client: KVClient | None = None
+        self._opened: list[KVClient] = []
         self._endpoint: str | None = None
 
     @property
@@ -72,13 +73,15 @@ class Context:
         from kv_client.api import DEFAULT_RETRIES, DEFAULT_TIMEOUT, KVClient
 
         retries = self.options.retries
-        return KVClient(
+        client = KVClient(
             endpoint,
             timeout=self.options.timeout or DEFAULT_TIMEOUT,
             retries=DEFAULT_RETRIES if retries is None else retries,
             region=self.options.region,
             aws_profile=self.options.aws_profile,
         )
+        self._opened.append(client)
+        return client
 
     def print(self, line: str) -> None:
         """Print a line of the result."""
@@ -111,16 +114,22 @@ class Context:
         return f"\x1b[{colour}m{text}\x1b[0m"
 
     def report_lost_instance(self) -> None:
-        """Say so where the memory engine's instance is not the one that was seen last."""
-        if self._client is None or self.endpoint.startswith("local:"):
+        """Say so where a memory engine's instance is not the one that was seen last."""
+        if self._client is not None:
+            self._report_lost_instance(self._client)
+        for client in self._opened:
+            self._report_lost_instance(client)
+
+    def _report_lost_instance(self, client: "KVClient") -> None:
+        url, instance = client.connection.endpoint.url, client.connection.instance
+        if not instance or url.startswith("local:"):
             return
         from kv_client.config import remember_instance
 
-        instance = self._client.connection.instance
-        if instance and (last := remember_instance(self.endpoint, instance)):
+        if last := remember_instance(url, instance):
             self.tell(
-                f"the store behind {self.endpoint} is another instance than last time "
-                f"({last}): what that one held is gone"
+                f"the store behind {url} is another instance than last time ({last}): "
+                "what that one held is gone"
             )
 
     def __enter__(self) -> Self:

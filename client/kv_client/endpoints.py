@@ -116,6 +116,17 @@ def _open_address(
     raise EndpointError(f"endpoint {url!r} is none of {_SCHEMES}")
 
 
+def send(
+    session: requests.Session, request: requests.PreparedRequest, timeout: float
+) -> requests.Response:
+    """Send a request as the environment says: through its proxies, with its certificates.
+
+    No redirect is followed: neither credentials nor a write belong to another host.
+    """
+    settings = session.merge_environment_settings(request.url, {}, None, None, None)
+    return session.send(request, timeout=timeout, allow_redirects=False, **settings)
+
+
 def _session() -> requests.Session:
     session = requests.Session()
     session.headers["User-Agent"] = f"kv-client/{__version__}"
@@ -243,12 +254,16 @@ class EmulatorAdapter(FunctionAdapter):
         self._url = f"http://{host}:{port}/2015-03-31/functions/function/invocations"
         self._session = requests.Session()
         self._session.trust_env = False
-        self._lock = FileLock(config.state_folder() / f"rie-{host.replace(':', '-')}-{port}.lock")
+        self._lock = FileLock(config.lock_folder() / f"rie-{host.replace(':', '-')}-{port}.lock")
 
     def invoke(self, event: dict[str, Any], timeout: Timeout) -> Any:
         data = _sized(event)
-        with self._lock:
-            response = self._session.post(self._url, data=data, timeout=timeout)
+        seconds = timeout if isinstance(timeout, int | float) else -1
+        try:
+            with self._lock.acquire(timeout=seconds):
+                response = self._session.post(self._url, data=data, timeout=timeout)
+        except TimeoutError as error:
+            raise requests.Timeout("the emulator is busy with others' requests") from error
         # The emulator answers what went wrong in the function with 200 and a text.
         if response.text.startswith("Task timed out"):
             raise HandlerTimeout("the function took longer than its timeout")

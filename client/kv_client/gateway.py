@@ -14,8 +14,9 @@ from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer, create_server
 from waitress.task import ErrorTask
 
-from kv_client.endpoints import MAX_EVENT_BYTES, Endpoint, error_response
+from kv_client.endpoints import MAX_EVENT_BYTES, Endpoint, error_response, send
 from kv_client.errors import (
+    AccessDenied,
     HandlerFailed,
     HandlerTimeout,
     InternalError,
@@ -123,7 +124,11 @@ def application(endpoint: Endpoint) -> Callable[..., Iterable[bytes]]:
     """Return the WSGI application that passes requests on to an endpoint."""
 
     def pass_on(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        answer = _ask(endpoint, _request(endpoint, environ))
+        if _is_for_another_site(environ):
+            refusal = "a page of another site asked for this; the gateway answers its own machine"
+            answer = error_response(AccessDenied(refusal))
+        else:
+            answer = _ask(endpoint, _request(endpoint, environ))
         headers = [
             (name, value)
             for name, value in answer.headers.items()
@@ -134,6 +139,17 @@ def application(endpoint: Endpoint) -> Callable[..., Iterable[bytes]]:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
 
     return pass_on
+
+
+def _is_for_another_site(environ: dict[str, Any]) -> bool:
+    """Tell whether a browser sent the request for a page that is not the gateway's own.
+
+    Such a page could write to the store, with the credentials of whoever serves it.
+    """
+    origin = environ.get("HTTP_ORIGIN")
+    if origin is None:
+        return environ.get("HTTP_SEC_FETCH_SITE") == "cross-site"
+    return bool(origin.partition("://")[2] != environ.get("HTTP_HOST"))
 
 
 def _request(endpoint: Endpoint, environ: dict[str, Any]) -> requests.PreparedRequest:
@@ -152,8 +168,6 @@ def _request(endpoint: Endpoint, environ: dict[str, Any]) -> requests.PreparedRe
         {name: value for name, value in headers.items() if name.lower() not in _NOT_PASSED_ON}
     )
     request.prepare_body(environ["wsgi.input"].read(), None)
-    if endpoint.session.auth:
-        request.prepare_auth(endpoint.session.auth)
     return request
 
 
@@ -166,9 +180,12 @@ def _target(request_uri: str) -> str:
 
 def _ask(endpoint: Endpoint, request: requests.PreparedRequest) -> HTTPResponse:
     try:
-        response = endpoint.session.send(request, timeout=_TIMEOUT, allow_redirects=False)
+        request.prepare_auth(endpoint.session.auth)
+        response = send(endpoint.session, request, _TIMEOUT)
     except requests.Timeout:
         return error_response(HandlerTimeout(f"no answer within {_TIMEOUT:.0f} seconds"))
+    except KVError as error:
+        return error_response(error)
     except requests.RequestException:
         return error_response(HandlerFailed("the endpoint behind this gateway is out of reach"))
     return HTTPResponse(response.status_code, dict(response.headers), response.content)

@@ -7,7 +7,7 @@ from kv_client.cli import run
 from kv_client.context import Context, Streams
 from kv_client.status import ExitStatus
 
-_ENDS = ("exit", "quit")
+_ENDS = (["exit"], ["quit"])
 # What stands before a comment: as in other shells, a # begins one only where a word might begin.
 _BEFORE_COMMENT = re.compile(
     r"""(?:\s++|(?!\#)(?:[^\s'"\\]|\\.|'[^']*+'|"(?:[^"\\]|\\.)*+")++)*+""", re.DOTALL
@@ -25,7 +25,7 @@ def run_shell(context: Context) -> ExitStatus:
         return _run_typed(context)
     first_failure = ExitStatus.OK
     for line in stdin or ():
-        if line.strip() in _ENDS:
+        if ends(line):
             break
         # The script is on stdin, so none of its commands can read a value there.
         status = run_line(context, line, context.streams._replace(stdin=None))
@@ -47,6 +47,14 @@ def run_line(context: Context, line: str, streams: Streams) -> ExitStatus:
     return run(words, streams, context)
 
 
+def ends(line: str) -> bool:
+    """Tell whether a line ends the shell."""
+    try:
+        return split(line) in _ENDS
+    except ValueError:
+        return False
+
+
 def split(line: str) -> list[str]:
     """Return the words of a line, without the comment at its end.
 
@@ -62,7 +70,7 @@ def _run_typed(context: Context) -> ExitStatus:
     from kv_client.prompt import typed_lines
 
     for line in typed_lines(context):
-        if line.strip() in _ENDS:
+        if ends(line):
             break
         try:
             run_line(context, line, context.streams)

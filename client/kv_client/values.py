@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from kv_client.context import Context, UsageError
 if TYPE_CHECKING:
     from kv_client.api import JSON
 
+_ON_A_LINE = str.maketrans("\r\n", "  ")
 _STDIN_TAKEN = "stdin holds the script: @FILE reads a value from a file, --literal takes - as text"
 
 
@@ -51,6 +53,8 @@ def _text(context: Context, value: str, *, literal: bool) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{'stdin' if value == '-' else value[1:]} is not UTF-8") from error
+    except ValueError as error:
+        raise UsageError(f"{value!r} names no file: {error}") from error
 
 
 @contextmanager
@@ -67,8 +71,8 @@ def open_bytes(name: str, stdin: TextIO | None) -> Iterator[tuple[IO[bytes], int
         return
     try:
         stream = Path(name).open("rb")  # noqa: SIM115 (only opening it is tried here)
-    except OSError as error:
-        raise UsageError(f"can't read {name}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"can't read {name!r}: {getattr(error, 'strerror', error)}") from error
     with stream:
         yield stream, os.fstat(stream.fileno()).st_size
 
@@ -85,6 +89,6 @@ def shown(value: str) -> str:
 def shown_on_a_line(value: str) -> str:
     """Return a value's JSON for a line of its own: a string with control characters stays JSON."""
     text = shown(value)
-    if any(character < " " or character == "\x7f" for character in text):
-        return value.replace("\r", " ").replace("\n", " ")
-    return text
+    if not any(unicodedata.category(character) == "Cc" for character in text):
+        return text
+    return json.dumps(text) if value.startswith('"') else value.translate(_ON_A_LINE)

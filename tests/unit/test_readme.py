@@ -153,6 +153,26 @@ def test_every_command_is_in_the_table_with_what_it_does() -> None:
     assert {action.dest: action.help for action in shown} == documented
 
 
+def test_every_option_is_in_the_table() -> None:
+    documented = {
+        word
+        for options, *_ in rows("Options")
+        for option in code(options)
+        for word in option.split()
+        if word.startswith("--")
+    }
+
+    parser, commands = cli.command_line()
+    known = {
+        option
+        for reader in (parser, *commands.values())
+        for action in reader._actions
+        for option in action.option_strings
+        if option.startswith("--")
+    }
+    assert known - {"--help", "--version"} == documented
+
+
 def test_every_exit_code_is_in_the_table() -> None:
     documented = [int(number) for number, _ in rows("Exit codes")]
 

@@ -183,7 +183,7 @@ class DynamoStore:
     def _stamp(self) -> tuple[datetime, str]:
         """Begin a verb: return its time, and an ETag that no other write has."""
         self._table.begin()
-        return self._clock(), secrets.token_urlsafe(12)
+        return self._clock(), secrets.token_hex(8)
 
     def _record(self, verb: Verb) -> Record:
         return cast("Record", self._do(verb))

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 # Enough for the sweep to outrun the writes that make records expire, too little to be felt.
 _SWEPT_WITH_EACH_WRITE = 8
+# What changes may keep of values that have since been overwritten is memory beside the records'.
+_FEED_SHARE = 8
 _NULL = msgspec.Raw(b"null")
 _ZERO = msgspec.Raw(b"0")
 
@@ -70,7 +72,7 @@ class MemoryStore:
         self._topic = topic
         self._writes = 0
         self._records = Records()
-        self._feed = Feed(max_bytes)
+        self._feed = Feed(max_bytes // _FEED_SHARE)
         self._cursors = Cursors(secrets.token_bytes(16))
         self._unannounced: list[Change] | None = None
 

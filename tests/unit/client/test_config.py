@@ -53,12 +53,12 @@ def test_a_file_that_is_no_ini_file_is_wrong_usage(content: bytes) -> None:
 
 
 def test_the_option_goes_before_the_environment_and_that_before_the_profile() -> None:
-    kv("config", "set", "home", "endpoint", "from profile")
+    kv("config", "set", "home", "endpoint", "http://profile")
     environment = {"KV_ENDPOINT": "from environment"}
 
     assert "from option" == find_endpoint("from option", "home", environment)
     assert "from environment" == find_endpoint(None, "home", environment)
-    assert "from profile" == find_endpoint(None, "home", {"KV_ENDPOINT": ""})
+    assert "http://profile" == find_endpoint(None, "home", {"KV_ENDPOINT": ""})
     assert find_endpoint(None, None, {}) is None
     with pytest.raises(EndpointError):
         find_endpoint(None, "missing", {})
