@@ -1,6 +1,7 @@
 """What tests share: the runtimes that the handler is run in, each started once for all tests."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,6 +11,9 @@ import pytest
 from tests import runtimes
 from tools import cloud as cloud_
 from tools.cloud import Cloud, caller
+
+# Where the tests run in the background, interrupts may be ignored, and programs inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Deployed(NamedTuple):

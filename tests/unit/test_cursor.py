@@ -25,6 +25,11 @@ def test_a_cursor_is_safe_in_a_url(listing: str, position: str) -> None:
     assert set(CURSORS.seal(listing, position)) <= safe
 
 
+@given(TEXT, TEXT)
+def test_no_cursor_looks_like_an_option(listing: str, position: str) -> None:
+    assert CURSORS.seal(listing, position)[0].isalpha()
+
+
 @given(TEXT, TEXT, st.data())
 def test_a_cursor_changed_by_one_character_is_refused(
     listing: str, position: str, data: st.DataObject

@@ -54,6 +54,7 @@ def test_an_empty_topic_is_none() -> None:
         ("KV_MAX_BYTES", "256 MiB", "whole number"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much", "whole number"),
         ("POWERTOOLS_LOG_LEVEL", "loud", "one of"),
+        ("AWS_ENDPOINT_URL", "localhost:4566", "URL"),
     ],
 )
 def test_a_wrong_variable_is_named_with_what_would_be_right(
@@ -61,6 +62,13 @@ def test_a_wrong_variable_is_named_with_what_would_be_right(
 ) -> None:
     with pytest.raises(SettingsError, match=f"{variable} .*{right}"):
         load({variable: value})
+
+
+def test_a_wrong_region_is_named_with_what_would_be_right() -> None:
+    environment = {"KV_ENGINE": "dynamodb", "KV_TABLE": "t", "AWS_REGION": "us_east!"}
+
+    with pytest.raises(SettingsError, match=r"AWS_REGION .*a region"):
+        load(environment)
 
 
 def test_the_table_is_required_by_dynamodb() -> None:

@@ -5,7 +5,7 @@ import pytest
 from kv_client import errors
 from kv_client.status import exit_status
 from tests.command_line import kv
-from tests.servers import answer, answering, failure, reset
+from tests.servers import answer, answering, failure, record, reset, success
 
 # What a store, or something on the way to it, answers to get, and the code that it ends with.
 ANSWERS = [
@@ -67,6 +67,20 @@ def test_a_host_that_does_not_exist_is_out_of_reach() -> None:
     assert 7 == kv("get", "name", "--retries", "0", endpoint="http://nowhere.invalid").status
 
 
+@pytest.mark.parametrize("status", [400, 413])
+def test_what_a_gateway_refuses_by_itself_is_refused_input(status: int) -> None:
+    with answering(answer(status, {"message": "no"})) as server:
+        assert 5 == kv("set", "a", "1", endpoint=server.url).status
+
+
+@pytest.mark.parametrize(
+    "words", [["getall", "\udcff"], ["put", "a", "1", "--if-match", "a\nb"], ["get", "a\udcff"]]
+)
+def test_what_http_cannot_carry_is_refused_input(words: list[str]) -> None:
+    with answering(success(record())) as server:
+        assert 5 == kv(*words, endpoint=server.url).status
+
+
 def test_every_error_has_an_exit_code_and_none_is_a_defect() -> None:
     kinds = [
         kind
@@ -95,6 +109,7 @@ def test_every_error_has_an_exit_code_and_none_is_a_defect() -> None:
         ["import", "x", "--mode", "other"],
         ["--timeout", "0", "get", "a"],
         ["--timeout", "nan", "get", "a"],
+        ["--timeout", "1e12", "get", "a"],
         ["--retries", "-1", "get", "a"],
         ["watch", "--interval", "0"],
         ["completion", "tcsh"],

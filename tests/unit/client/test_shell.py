@@ -52,7 +52,7 @@ def test_a_script_goes_on_after_a_failure_and_ends_with_the_first_ones_code() ->
     assert ["set a (version 1)", "1"] == ended.lines
 
 
-@pytest.mark.parametrize("end", ["exit", "quit", "  exit  ", "exit\r"])
+@pytest.mark.parametrize("end", ["exit", "quit", "  exit  ", "exit\r", "exit # done"])
 def test_exit_ends_a_script(end: str) -> None:
     assert (0, "1\n", "") == _script(f"incr a\n{end}\nincr a\n")
 
