@@ -378,6 +378,7 @@ def test_an_endpoint_that_it_has_no_credentials_for_comes_out_as_403(tmp_path: P
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ACCESS_KEY_ID": "",
+        "AWS_REGION": "us-east-1",
     }
     with gateway("http://a.execute-api.us-east-1.localhost:9", **nobody) as running:
         response, body = _ask(running, "GET", "/status")
