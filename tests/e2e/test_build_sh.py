@@ -1,0 +1,93 @@
+"""build.sh, as someone runs it in a clone that was never set up."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = """\
+set name ashish
+get name
+put name ashish-sharma
+subs name
+suball
+put name x
+getall
+del name
+suball
+get name
+"""
+PRINTED = """\
+set name (version 1)
+ashish
+put name (version 2)
+subscribed to name
+name
+put name (version 3, subscribed)
+name\tx
+deleted name
+"""
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the checkout without anything that was installed or built in it."""
+    copy = tmp_path_factory.mktemp("clone") / "kv store"
+    left_out = shutil.ignore_patterns(".venv*", ".git", ".aws-sam", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT, copy, ignore=left_out)
+    return copy
+
+
+def _build_sh(
+    clone: Path, *words: str, stdin: str = "", home: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name[:4] != "XDG_"}
+    if home:
+        environment["HOME"] = str(home)
+    return subprocess.run(
+        ["bash", "build.sh", *words],
+        cwd=clone,
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_run_sets_itself_up_and_runs_the_commands_on_stdin(clone: Path, tmp_path: Path) -> None:
+    first = _build_sh(clone, "run", stdin=SCRIPT, home=tmp_path)
+    second = _build_sh(clone, "run", stdin=SCRIPT, home=tmp_path)
+
+    assert (3, PRINTED) == (first.returncode, first.stdout), first.stderr
+    assert (3, PRINTED) == (second.returncode, second.stdout), second.stderr
+    assert "setting up" in first.stderr
+    assert "setting up" not in second.stderr
+    # Outside the clone there is nothing but what installers cache.
+    assert {path.name for path in tmp_path.iterdir()} <= {".cache", ".local"}
+    assert not (tmp_path / ".local/state").exists()
+
+
+def test_the_menu_names_its_choices_and_refuses_others(clone: Path) -> None:
+    ended = _build_sh(clone, stdin="3\n")
+
+    assert 1 == ended.returncode
+    assert "1 server\n2 client\n" in ended.stderr
+    assert "the choice is 1 or 2" in ended.stderr
+
+
+def test_the_menus_second_choice_is_the_client(clone: Path, tmp_path: Path) -> None:
+    ended = _build_sh(clone, stdin="2\nhelp\n", home=tmp_path)
+
+    assert 0 == ended.returncode, ended.stderr
+    assert "make a key that is not there" in ended.stdout
+
+
+def test_an_unknown_word_is_refused_with_what_there_is(clone: Path) -> None:
+    ended = _build_sh(clone, "start")
+
+    assert 2 == ended.returncode
+    assert "bash build.sh run" in ended.stderr
