@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import EllipsisType
 from typing import Any, Self
 from urllib.parse import quote
@@ -12,7 +12,7 @@ from handler import jsontext
 from handler.keys import check_key
 from kv_client.connection import Connection
 from kv_client.endpoints import open_endpoint
-from kv_client.errors import InvalidKey, KeyNotFound, NotSubscribed
+from kv_client.errors import InvalidKey, KeyNotFound, NotSubscribed, OutOfReach
 from kv_client.records import Change, Record
 
 DEFAULT_TIMEOUT = 30.0
@@ -180,9 +180,11 @@ class KVClient(MutableMapping[str, Any]):
             InvalidCursor: It is too old, or another instance's: changes may have been missed.
         """
         query = {"limit": _PAGE, **({} if since is None else {"since": since})}
-        parts = jsontext.members(self.connection.send("GET", "/changes", query=query).text)
-        changes = [Change.parse(text) for text in jsontext.elements(parts["changes"])]
-        return changes, json.loads(parts["cursor"])
+        answer = self.connection.send("GET", "/changes", query=query)
+        with self._understood():
+            parts = jsontext.members(answer.text)
+            changes = [Change.parse(text) for text in jsontext.elements(parts["changes"])]
+            return changes, json.loads(parts["cursor"])
 
     def batch(
         self, operations: Iterable[Mapping[str, Any]], *, atomic: bool = False
@@ -204,13 +206,15 @@ class KVClient(MutableMapping[str, Any]):
         texts = (_body(**{name: json_text(part) for name, part in op.items()}) for op in operations)
         body = _body(operations=f"[{','.join(texts)}]", atomic=json_text(atomic))
         answer = self.connection.send("POST", "/batch", body=body, repeatable=False)
-        results: list[dict[str, Any]] = json.loads(answer.text)["results"]
+        with self._understood():
+            results: list[dict[str, Any]] = json.loads(answer.text)["results"]
         return results
 
     def status(self) -> dict[str, Any]:
         """Return what the store says of itself; see the contract's ``status``."""
-        status: dict[str, Any] = json.loads(self.connection.send("GET", "/status").text)
-        return status
+        answer = self.connection.send("GET", "/status")
+        with self._understood():
+            return dict(json.loads(answer.text))
 
     def close(self) -> None:
         """Close the connections to the endpoint."""
@@ -253,7 +257,18 @@ class KVClient(MutableMapping[str, Any]):
         return sum(len(fastjson.elements(page["items"])) for page in self.pages("/keys", {}))
 
     def _record(self, method: str, path: str, **request: Any) -> Record:
-        return Record.parse(self.connection.send(method, path, **request).text)
+        answer = self.connection.send(method, path, **request)
+        with self._understood():
+            return Record.parse(answer.text)
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Read an answer; one that is not what was asked for is not a store's."""
+        try:
+            yield
+        except (ValueError, LookupError, TypeError) as error:
+            where = self.connection.endpoint.url
+            raise OutOfReach(f"{where} answered something else: is it a kv-store?") from error
 
     def pages(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, bytes]]:
         """Yield the pages of a listing: the JSON text of each member."""
@@ -263,9 +278,10 @@ class KVClient(MutableMapping[str, Any]):
         while cursor is not None:
             page = {"limit": _PAGE, **query, **({"cursor": cursor} if cursor else {})}
             answer = self.connection.send("GET", path, query=page)
-            parts = fastjson.members(answer.text.encode())
+            with self._understood():
+                parts = fastjson.members(answer.text.encode())
+                cursor = json.loads(parts["cursor"])
             yield parts
-            cursor = json.loads(parts["cursor"])
 
 
 def json_text(value: Any) -> str:

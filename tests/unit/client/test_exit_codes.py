@@ -67,6 +67,13 @@ def test_a_host_that_does_not_exist_is_out_of_reach() -> None:
     assert 7 == kv("get", "name", "--retries", "0", endpoint="http://nowhere.invalid").status
 
 
+@pytest.mark.parametrize("content", [{"hello": "world"}, [], "text", {"errorType": "Runtime"}])
+@pytest.mark.parametrize("words", [["get", "a"], ["getall"], ["incr", "a"]])
+def test_a_success_that_is_no_stores_is_out_of_reach(words: list[str], content: object) -> None:
+    with answering(answer(200, content)) as server:
+        assert 7 == kv(*words, "--retries", "0", endpoint=server.url).status
+
+
 @pytest.mark.parametrize("status", [400, 413])
 def test_what_a_gateway_refuses_by_itself_is_refused_input(status: int) -> None:
     with answering(answer(status, {"message": "no"})) as server:
