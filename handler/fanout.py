@@ -106,8 +106,9 @@ def _publish(record: DynamoDBRecord) -> None:
         logger.exception("a record of the stream is none of the store's", extra={"record": number})
         raise
     if change is not None:
-        for failure in TOPIC.publish([change]):
-            raise NotPublished(failure.reason)
+        failures = TOPIC.publish([change])
+        if failures:
+            raise NotPublished(failures[0].reason)
 
 
 def _item(image: "dict[str, Any] | None") -> "Item | None":

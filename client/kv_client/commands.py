@@ -137,7 +137,7 @@ def suball(context: Context, _: Namespace) -> None:
 def _topic(context: Context) -> "Topic":
     from kv_client.topics import Topic
 
-    arn = context.client.status()["topic"]
+    arn = context.client.status().get("topic")
     if arn is None:
         raise DeliveryRefused("the store publishes to no topic; KV_TOPIC_ARN names it one")
     return Topic(arn, context.options.aws_profile)
@@ -145,9 +145,9 @@ def _topic(context: Context) -> "Topic":
 
 def _told(context: Context) -> "Told | None":
     """Return who is told of what, where there is a topic and the caller may know."""
-    if context.client.status()["topic"] is None:
-        return None
     try:
+        if context.client.status().get("topic") is None:
+            return None
         told = _topic(context).told()
     except KVError as error:
         context.tell(f"who is told is not known: {error.message}")
