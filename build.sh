@@ -73,7 +73,8 @@ set_up() { # folder, lock, other locks that hold all of it
   echo "build.sh: setting up $folder" >&2
   [[ -f $folder/installed ]] || make_environment "$folder"
   rm -f "$folder/installed"
-  install_into "$folder" --require-hashes --requirement "$lock"
+  # A lock names all that is needed, so nothing is left to resolve.
+  install_into "$folder" --no-deps --require-hashes --requirement "$lock"
   if [[ $folder == .venv ]]; then
     install_into "$folder" --no-deps --no-build-isolation --editable .
   fi
