@@ -100,11 +100,17 @@ def test_it_holds_what_the_lock_names_and_the_handler_and_nothing_else(image: st
     assert set(there) - set(distributions) == {
         "__pycache__",
         "aws_lambda_powertools",
+        "boto3",
+        "botocore",
+        "dateutil",
         "handler",
         "jmespath",
         "msgspec",
+        "s3transfer",
+        "six.py",
         "sortedcontainers",
         "typing_extensions.py",
+        "urllib3",
     }
 
 
