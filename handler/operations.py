@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from handler.errors import KVError
 from handler.keys import check_key
 from handler.model import Record, TimeToLive, Whole64, check_value
 from handler.preconditions import Etags, if_match
@@ -96,6 +97,14 @@ class Unsubs(_Operation, tag="unsubs"):
 
 
 Operation = Set | Get | Put | Del | Incr | Subs | Unsubs
+
+
+def attempt(operation: Operation, store: "Store") -> Record | None | KVError:
+    """Return what the operation answers, or why it could not be."""
+    try:
+        return operation.run(store)
+    except KVError as error:
+        return error
 
 
 class BatchBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -36,11 +36,10 @@ class Record(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> "Record":
         """Return the record that a JSON text is."""
-        fields = jsontext.members(text)
-        state = {name: json.loads(part) for name, part in fields.items() if name != "value"}
+        value, state = _parts(text)
         return cls(
             key=state["key"],
-            json=fields["value"],
+            json=value,
             version=state["version"],
             etag=state["etag"],
             created_at=datetime.fromisoformat(state["created_at"]),
@@ -75,17 +74,23 @@ class Change(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> "Change":
         """Return the change that a JSON text is."""
-        fields = jsontext.members(text)
-        state = {name: json.loads(part) for name, part in fields.items() if name != "value"}
+        value, state = _parts(text)
         return cls(
             key=state["key"],
             op=state["op"],
             version=state["version"],
             etag=state["etag"],
-            json=fields["value"],
+            json=value,
             at=datetime.fromisoformat(state["at"]),
             text=text,
         )
+
+
+def _parts(text: str) -> tuple[str, dict[str, Any]]:
+    """Return the value's text, and what the other fields hold."""
+    fields = jsontext.members(text)
+    value = fields.pop("value")
+    return value, {name: json.loads(part) for name, part in fields.items()}
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -28,9 +28,9 @@ from handler.model import (
     time_text,
     utc_now,
 )
-from handler.operations import Operation
+from handler.operations import Operation, attempt
 from handler.preconditions import Etags
-from handler.store.dynamodb.in_turn import attempt, run_in_turn
+from handler.store.dynamodb.in_turn import run_in_turn
 from handler.store.dynamodb.items import is_live, record_of
 from handler.store.dynamodb.listing import merged
 from handler.store.dynamodb.table import ConditionFailed, OutcomeUnknown, Table

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from handler.errors import EngineUnavailable, KeyNotFound, KVError, ResponseTooLarge
 from handler.keys import check_key
 from handler.model import MAX_PAGE_BYTES, Record, json_bound, time_text
-from handler.operations import Get, Operation
+from handler.operations import Get, Operation, attempt
 from handler.store import Store
 from handler.store.dynamodb.items import is_live, record_of
 from handler.store.dynamodb.table import MOST_KEYS, Table
@@ -46,14 +46,6 @@ def run_in_turn(
                 break
     not_tried = EngineUnavailable("not tried: DynamoDB is throttled or out of reach for now")
     return results + [not_tried] * (len(operations) - len(results))
-
-
-def attempt(operation: Operation, store: Store) -> Record | None | KVError:
-    """Return what the operation answers, or why it could not be."""
-    try:
-        return operation.run(store)
-    except KVError as error:
-        return error
 
 
 def _is_get(operation: Operation) -> bool:

@@ -59,7 +59,7 @@ def run_atomic(table: Table, verbs: Sequence[Verb | KVError]) -> list[Record | N
             table.pause(attempt)
         else:
             return answers
-    raise AssertionError  # pragma: no cover
+    raise AssertionError
 
 
 def _steps(

@@ -32,7 +32,7 @@ from handler.model import (
     utc_now,
     weigh_in,
 )
-from handler.operations import Operation
+from handler.operations import Operation, attempt
 from handler.preconditions import Etags, matches
 from handler.store.memory.feed import Feed
 from handler.store.memory.records import Records
@@ -175,7 +175,7 @@ class MemoryStore:
     ) -> list[Record | None | KVError]:
         if not atomic:
             with self._announced_together():
-                return [self._attempt(operation) for operation in operations]
+                return [attempt(operation, self) for operation in operations]
         results: list[Record | None | KVError] = []
         try:
             with self._all_or_nothing():
@@ -197,12 +197,6 @@ class MemoryStore:
             subscriptions=self._records.subscriptions,
             topic=self._topic.arn if self._topic else None,
         )
-
-    def _attempt(self, operation: Operation) -> Record | None | KVError:
-        try:
-            return operation.run(self)
-        except KVError as error:
-            return error
 
     def _find(self, key: str, now: datetime) -> Record | None:
         return self._records.find(key, time_text(now))
