@@ -5,7 +5,6 @@ nobody else has, and expires by itself where the round breaks off.
 """
 
 import json
-import os
 import random
 import time
 from http import HTTPStatus
@@ -14,6 +13,8 @@ from uuid import uuid4
 
 import boto3
 from aws_lambda_powertools import Logger
+
+from handler import settings
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -29,10 +30,17 @@ class RoundFailed(Exception):
 
 
 def lambda_handler(event: dict[str, Any], _: object) -> None:
-    """Try the version that ``KV_NEW_VERSION`` names, and tell CodeDeploy how it went."""
+    """Try the version that ``KV_NEW_VERSION`` names, and tell CodeDeploy how it went.
+
+    Args:
+        event: ``DeploymentId`` and ``LifecycleEventHookExecutionId``, as CodeDeploy sends them.
+
+    Raises:
+        SettingsError: The environment names no version.
+    """
+    version = settings.new_version()
     functions: LambdaClient = boto3.client("lambda")
     deployments: Any = boto3.client("codedeploy")
-    version = os.environ["KV_NEW_VERSION"]
     verdict: Literal["Succeeded", "Failed"]
     try:
         play_round(functions, version)

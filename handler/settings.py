@@ -66,6 +66,18 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
+def new_version(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the ARN of the function's version that the pre-traffic hook is to try.
+
+    Raises:
+        SettingsError: The environment names none.
+    """
+    version = environment.get("KV_NEW_VERSION")
+    if not version:
+        raise SettingsError("KV_NEW_VERSION is missing: it names the version that is tried")
+    return version
+
+
 def _max_bytes(environment: Mapping[str, str]) -> int:
     if (text := environment.get("KV_MAX_BYTES")) is not None:
         return _positive("KV_MAX_BYTES", text, "bytes")

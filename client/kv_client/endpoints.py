@@ -77,7 +77,7 @@ def open_endpoint(
         base = aws.stack_endpoint(name).rstrip("/")
         host = urlsplit(base).hostname or ""
         session.auth = aws.signer("execute-api", host)
-        _reach(session, base, host)
+        _reach(session, base)
         return Endpoint(url, base, session, serial=False)
     if scheme == "lambda" and name:
         from kv_client.aws import AWS
@@ -105,7 +105,7 @@ def _open_address(
                 from kv_client.aws import AWS
 
                 session.auth = AWS(region, aws_profile).signer(service, host)
-            _reach(session, base, host)
+            _reach(session, base)
             return Endpoint(url, base, session, serial=False)
         case "rie", str() as host if port and parts.path in ("", "/"):
             session.mount("rie://", EmulatorAdapter(host, port))
@@ -139,8 +139,10 @@ def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _reach(session: requests.Session, base: str, host: str) -> None:
-    if host.endswith(".localhost"):
+def _reach(session: requests.Session, base: str) -> None:
+    parts = urlsplit(base)
+    # A certificate names the host, and is left to be looked up by it.
+    if parts.scheme == "http" and (parts.hostname or "").endswith(".localhost"):
         session.mount(base, LoopbackAdapter())
 
 

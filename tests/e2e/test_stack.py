@@ -12,6 +12,7 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
+from handler import hook
 from kv_client import KVClient
 from kv_client.endpoints import open_endpoint
 from tests.command_line import Ended, process
@@ -67,6 +68,12 @@ def test_kv_client_sets_and_gets_and_status_says_what_is_deployed(
     assert _kv(deployed, "get", key).stdout == "ashish\n"
     status = json.loads(_kv(deployed, "--json", "status").stdout)
     assert status["engine"] == ("dynamodb" if "dynamodb" in deployed.url else "memory")
+
+
+def test_the_pre_traffic_hooks_round_passes(cloud: Cloud, deployed: Deployed) -> None:
+    version = _stack(cloud, deployed).outputs["FunctionName"]
+
+    hook.play_round(cloud.client("lambda"), version)
 
 
 @pytest.mark.parametrize("path", ["/status", "/keys", "/docs", "/openapi.json", "/nope"])

@@ -6,6 +6,11 @@ import pytest
 
 from handler import hook
 from handler.app import lambda_handler
+from handler.settings import SettingsError
+from tests import dynamodb
+from tests.servers import Handler, Request, answer, answering
+
+VERSION = "arn:aws:lambda:us-east-1:123456789012:function:kv-store:7"
 
 
 class Throttled(Exception):
@@ -54,3 +59,45 @@ def test_a_version_without_concurrency_at_first_is_asked_again() -> None:
     hook.play_round(functions, "arn:version")  # type: ignore[arg-type]
 
     assert len(functions.paths) == 6
+
+
+@pytest.mark.parametrize(
+    ("working", "verdict"), [(True, "Succeeded"), (False, "Failed")], ids=["works", "fails"]
+)
+def test_codedeploy_is_told_how_the_round_went(
+    monkeypatch: pytest.MonkeyPatch, *, working: bool, verdict: str
+) -> None:
+    def aws(handler: Handler, request: Request) -> None:
+        if "x-amz-target" in request.headers:
+            answer(200, {})(handler, request)
+        elif working:
+            assert VERSION.replace(":", "%3A") in request.target
+            answer(200, lambda_handler(json.loads(request.body), None))(handler, request)
+        else:
+            answer(200, {"errorMessage": "no"}, X_Amz_Function_Error="Unhandled")(handler, request)
+
+    event = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "e-1"}
+    with answering(aws) as server:
+        for name, value in {
+            **dynamodb.CREDENTIALS,
+            "AWS_DEFAULT_REGION": dynamodb.REGION,
+            "AWS_ENDPOINT_URL": server.url,
+            "KV_NEW_VERSION": VERSION,
+        }.items():
+            monkeypatch.setenv(name, value)
+        hook.lambda_handler(event, None)
+
+    told = server.requests[-1]
+    assert "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus" == told.headers["x-amz-target"]
+    assert {
+        "deploymentId": "d-1",
+        "lifecycleEventHookExecutionId": "e-1",
+        "status": verdict,
+    } == json.loads(told.body)
+
+
+def test_a_hook_that_is_told_of_no_version_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KV_NEW_VERSION", raising=False)
+
+    with pytest.raises(SettingsError, match="KV_NEW_VERSION is missing"):
+        hook.lambda_handler({}, None)
