@@ -23,6 +23,13 @@ class Deployed(NamedTuple):
     environment: dict[str, str]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in several processes, start each runtime in one of them."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        item.add_marker(pytest.mark.xdist_group(parameters.get("store", item.path.stem)))
+
+
 @pytest.fixture(scope="session")
 def docker() -> None:
     """Require a Docker engine that answers."""

@@ -9,17 +9,18 @@ import pytest
 from tests import dynamodb, gateways, runtimes
 from tests.contract.store import Store
 
-# Each is a fixture that yields an endpoint's URL, or that and the environment of its caller.
+# Each is a fixture that yields an endpoint's URL, or that and the environment of its caller. The
+# slowest go first, so that of several processes none is alone with one in the end.
 RUNTIMES = [
-    "local",
-    "gateway",
-    "rie_bare",
-    "rie_image",
-    "sam_start_api",
-    "dynamodb_gateway",
-    "dynamodb_image",
-    "memory_stack",
     "dynamodb_stack",
+    "sam_start_api",
+    "memory_stack",
+    "dynamodb_image",
+    "dynamodb_gateway",
+    "rie_image",
+    "rie_bare",
+    "gateway",
+    "local",
 ]
 if DEPLOYED := os.environ.get("KV_TEST_ENDPOINT"):
     RUNTIMES = ["deployed"]
