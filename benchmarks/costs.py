@@ -1,9 +1,9 @@
-"""What a million requests of each verb cost on each engine, on paper.
+"""What a million requests of each verb, and a month at rest, cost on each engine, on paper.
 
     python benchmarks/costs.py
 
-It prints the table of docs/scaling.md. Prices are list prices; what a request takes of them is
-stated here, and nothing of it was measured on AWS.
+It prints the tables of docs/scaling.md and docs/operations.md. Prices are list prices; what a
+request takes of them is stated here, and nothing of it was measured on AWS.
 """
 
 from typing import NamedTuple
@@ -17,6 +17,13 @@ WRITE_UNIT = 0.625  # a write of up to 1 KiB, also of an index
 READ_UNIT = 0.125  # a strongly consistent read of up to 4 KiB; an eventual one is half
 SNS_PUBLISH = 0.50
 STREAM_INVOCATION_RECORDS = 10  # records that one fan-out invocation handles under load
+
+# Per month. Of each account's, ten alarms and three dashboards are free.
+ALARM = 0.10
+DASHBOARD = 3.00
+IMAGE_GB = 0.10
+RECORDS_GB = 0.25
+RECOVERY_GB = 0.20  # point-in-time recovery, of what is stored
 
 MEMORY_GB = 0.5
 # Lambda bills whole milliseconds. With DynamoDB the function waits for its answer.
@@ -62,8 +69,8 @@ def delivery() -> float:
     return invocations + compute + SNS_PUBLISH
 
 
-def table() -> str:
-    """Return the Markdown table."""
+def per_million() -> str:
+    """Return the Markdown table of what a million requests cost."""
     lines = ["| a million of | memory | dynamodb |", "| --- | ---: | ---: |"]
     for verb, units in VERBS.items():
         notified = "subscribed" in verb
@@ -78,5 +85,19 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def at_rest() -> str:
+    """Return the Markdown table of what a stack costs that nobody asks anything."""
+    rows = {
+        "its alarms, 6 or 15": [6 * ALARM, 15 * ALARM],
+        "its dashboard": [DASHBOARD, DASHBOARD],
+        "a GB of records, and their point-in-time recovery": [0, RECORDS_GB + RECOVERY_GB],
+        "a GB of images in ECR": [IMAGE_GB, IMAGE_GB],
+        "the function, the API, topics and queue": [0, 0],
+    }
+    lines = ["| a month at rest | memory | dynamodb |", "| --- | ---: | ---: |"]
+    lines += [f"| {row} | ${memory:.2f} | ${table:.2f} |" for row, (memory, table) in rows.items()]
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
-    print(table())
+    print(per_million(), at_rest(), sep="\n\n")
