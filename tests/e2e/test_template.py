@@ -26,8 +26,9 @@ _PARSE = "import json, sys; from samcli.yamlhelper import parse_yaml_file as par
 _STATEFUL = {"AWS::DynamoDB::Table"}
 # AWS has no resource for these actions.
 _OF_NO_RESOURCE = {
-    *("ecr:GetAuthorizationToken", "lambda:CreateEventSourceMapping"),
-    *("lambda:ListEventSourceMappings", "logs:CreateLogDelivery", "logs:DeleteLogDelivery"),
+    *("cloudwatch:DescribeAlarms", "ecr:GetAuthorizationToken"),
+    *("lambda:CreateEventSourceMapping", "lambda:ListEventSourceMappings"),
+    *("logs:CreateLogDelivery", "logs:DeleteLogDelivery"),
     *("logs:DescribeLogGroups", "logs:DescribeMetricFilters", "logs:DescribeResourcePolicies"),
     *("logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy"),
     *("logs:UpdateLogDelivery", "sns:Unsubscribe"),
@@ -49,6 +50,7 @@ def _expanded(**parameters: str) -> Template:
         "Durable": engine == "dynamodb",
         "Volatile": engine == "memory",
         "Gradual": parameters.get("GradualDeployment") == "true",
+        "Bounded": "PermissionsBoundary" in parameters,
         "HasAlarmEmail": "AlarmEmail" in parameters,
         "ReservesConcurrency": "ReservedConcurrency" in parameters,
     }
@@ -150,8 +152,8 @@ def test_cfn_lint_finds_nothing_in_what_sam_makes_of_it(
     )
     (tmp_path / "expanded.json").write_text(said)
 
-    # SAM alone reads the parameter Release.
-    options = ("--include-checks", "I", "--ignore-checks", "W2001")
+    # SAM alone reads the parameter Release, and makes a deployment only where it has a role.
+    options = ("--include-checks", "I", "--ignore-checks", "W2001", "W1001")
     assert run(SAM.with_name("cfn-lint"), *options, "--", tmp_path / "expanded.json") == ""
 
 
@@ -418,3 +420,51 @@ def test_only_cloudformations_role_makes_roles_and_nobody_else_may_pass_one_on(
 
     assert making == {"DeployRole"}
     assert passing == {"DeployRole", "PipelineRole"}
+
+
+def test_a_boundary_bounds_every_role_of_the_stack(sam: None) -> None:
+    boundary = "arn:aws:iam::123456789012:policy/boundary"
+    bounded = _expanded(Engine="dynamodb", GradualDeployment="true", PermissionsBoundary=boundary)
+
+    roles = _of(bounded, "AWS::IAM::Role")
+    assert set(roles) == {"KvStoreRole", "FanOutRole", "PreTrafficHookRole", "DeploymentRole"}
+    assert [name for name, role in roles.items() if "PermissionsBoundary" not in role] == []
+
+
+def test_the_pipeline_makes_no_role_without_the_boundary_and_gives_it_to_both_stacks(
+    pipeline: Template,
+) -> None:
+    [properties] = _of(pipeline, "AWS::CodePipeline::Pipeline").values()
+    overrides = [
+        action["Configuration"]["ParameterOverrides"]["Fn::Sub"]
+        for stage in properties["Stages"]
+        for action in stage["Actions"]
+        if action["Name"] == "ChangeSet"
+    ]
+    [deploying] = _of(pipeline, "AWS::IAM::Role")["DeployRole"]["Policies"]
+    conditions = [
+        statement.get("Condition")
+        for statement in deploying["PolicyDocument"]["Statement"]
+        if {"iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy"}
+        & set(statement["Action"])
+    ]
+
+    assert [json.loads(each)["PermissionsBoundary"] for each in overrides] == ["${Boundary}"] * 2
+    assert conditions == [{"StringEquals": {"iam:PermissionsBoundary": {"Ref": "Boundary"}}}]
+
+
+def test_what_the_roles_of_the_stack_may_do_is_within_the_boundary(
+    memory: Template, dynamodb: Template, pipeline: Template
+) -> None:
+    [boundary] = _of(pipeline, "AWS::IAM::ManagedPolicy").values()
+    within = {
+        action
+        for statement in boundary["PolicyDocument"]["Statement"]
+        for action in (
+            statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        )
+    }
+
+    for template in (memory, dynamodb):
+        for role, actions, _ in _statements(template):
+            assert set(actions) <= within, role
