@@ -23,6 +23,7 @@ class Deployed(NamedTuple):
     environment: dict[str, str]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run in several processes, start each runtime in one of them."""
     for item in items:
