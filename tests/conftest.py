@@ -1,12 +1,14 @@
 """What tests share: the runtimes that the handler is run in, each started once for all tests."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import runtimes
 from tools import cloud as cloud_
@@ -14,6 +16,8 @@ from tools.cloud import Cloud, caller
 
 # Where the tests run in the background, interrupts may be ignored, and programs inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_RUNTIME = re.compile(rf"(?<=[\[-])({'|'.join(runtimes.NAMES)})(?=[\]-])")
 
 
 class Deployed(NamedTuple):
@@ -23,12 +27,16 @@ class Deployed(NamedTuple):
     environment: dict[str, str]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes, start each runtime in one of them."""
-    for item in items:
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        item.add_marker(pytest.mark.xdist_group(parameters.get("store", item.path.stem)))
+class ByRuntime(LoadScopeScheduling):
+    """Where tests run in several processes, a runtime is started in one of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        runtime = _RUNTIME.search(nodeid)
+        return runtime[0] if runtime else super()._split_scope(nodeid).partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByRuntime:
+    return ByRuntime(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,19 @@ from socket import socket
 
 from tools.cloud import EMULATOR, ROOT, SAM
 
+# The slowest go first, so that of several processes none is left alone with one in the end.
+NAMES = [
+    "dynamodb_stack",
+    "sam_start_api",
+    "memory_stack",
+    "dynamodb_image",
+    "dynamodb_gateway",
+    "rie_image",
+    "rie_bare",
+    "gateway",
+    "local",
+]
+
 _LOOPBACK = "127.0.0.1"
 _PATIENCE = 60.0
 

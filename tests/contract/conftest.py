@@ -9,21 +9,9 @@ import pytest
 from tests import dynamodb, gateways, runtimes
 from tests.contract.store import Store
 
-# Each is a fixture that yields an endpoint's URL, or that and the environment of its caller. The
-# slowest go first, so that of several processes none is alone with one in the end.
-RUNTIMES = [
-    "dynamodb_stack",
-    "sam_start_api",
-    "memory_stack",
-    "dynamodb_image",
-    "dynamodb_gateway",
-    "rie_image",
-    "rie_bare",
-    "gateway",
-    "local",
-]
-if DEPLOYED := os.environ.get("KV_TEST_ENDPOINT"):
-    RUNTIMES = ["deployed"]
+# Each is a fixture that yields an endpoint's URL, or that and the environment of its caller.
+DEPLOYED = os.environ.get("KV_TEST_ENDPOINT")
+PARAMETERS = ["deployed"] if DEPLOYED else runtimes.NAMES
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -88,7 +76,7 @@ def dynamodb_image(dynamodb_environment: dict[str, str], image: str) -> Iterator
         yield endpoint
 
 
-@pytest.fixture(scope="session", params=RUNTIMES)
+@pytest.fixture(scope="session", params=PARAMETERS)
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     endpoint = request.getfixturevalue(request.param)
     with Store(*([endpoint] if isinstance(endpoint, str) else endpoint)) as opened:
