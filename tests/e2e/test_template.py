@@ -1,6 +1,7 @@
 """The templates: linted, and expanded as a deployment does, for both engines."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,37 @@ print(json.dumps(transform(template, parameters, SimpleNamespace(load=dict))))
 """
 # Prints a template of plain CloudFormation, without the short forms of YAML.
 _PARSE = "import json, sys; from samcli.yamlhelper import parse_yaml_file as parse; print(json.dumps(parse(sys.argv[1])))"  # noqa: E501
+# Prints what CloudFormation's handlers of resource types may call, as their schemas say.
+_CALLS = """
+import json, sys
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER as schemas
+
+kinds = [schemas.get_resource_schema("us-east-1", each).schema["handlers"] for each in sys.argv[1:]]
+steps = [each[step]["permissions"] for each in kinds for step in each if step != "list"]
+print(json.dumps(sorted({call for calls in steps for call in calls})))
+"""
+# What they call for what the template does not ask of them: networks, replicas, keys of one's own…
+# IAM has no apigateway:TagResource: to tag is a POST there.
+_UNASKED = re.compile(
+    r"(ec2|elasticfilesystem|firehose|kinesis|kms|s3|s3files):.*"
+    r"|apigateway:(Tag|Untag)Resource|codedeploy:RegisterOnPremisesInstance"
+    r"|dynamodb:((BatchWrite|Delete|Get|Put|Update)Item|Query|Scan|DeleteTable)"
+    r"|dynamodb:.*(Import|Replica|ContributorInsights|KinesisStreamingDestination|ResourcePolicy).*"
+    r"|iam:((Attach|Detach)RolePolicy|DeleteRolePermissionsBoundary|CreateServiceLinkedRole)"
+    r"|lambda:.*(CodeSigning|RecursionConfig|ScalingConfig|RuntimeManagement|RuntimeAlias).*"
+    r"|lambda:.*(ProvisionedConcurrencyConfig|CapacityProvider|LayerVersion)"
+    r"|logs:.*(DataProtection|IndexPolic|BearerToken|KmsKey|DeletionProtection|ResourcePolicy).*"
+    r"|logs:(CreateLogStream|DescribeLogStreams|PutLogEvents)|sns:PutDataProtectionPolicy"
+)
 _STATEFUL = {"AWS::DynamoDB::Table"}
 # AWS has no resource for these actions.
 _OF_NO_RESOURCE = {
     *("cloudwatch:DescribeAlarms", "ecr:GetAuthorizationToken"),
     *("lambda:CreateEventSourceMapping", "lambda:ListEventSourceMappings"),
     *("logs:CreateLogDelivery", "logs:DeleteLogDelivery"),
-    *("logs:DescribeLogGroups", "logs:DescribeMetricFilters", "logs:DescribeResourcePolicies"),
+    *("logs:DescribeLogGroups", "logs:DescribeResourcePolicies"),
     *("logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy"),
-    *("logs:UpdateLogDelivery", "sns:Unsubscribe"),
+    "logs:UpdateLogDelivery",
 }
 
 Template = dict[str, Any]
@@ -266,6 +289,31 @@ def test_actions_and_resources_of_the_roles_are_named(
             assert [each for each in actions if "*" in each] == [], role
             if "*" in resources:
                 assert set(actions) <= _OF_NO_RESOURCE, role
+
+
+def test_policies_name_the_service_of_a_resource_and_one_for_each_action(
+    expanded: Template, pipeline: Template
+) -> None:
+    for template in (expanded, pipeline):
+        for role, actions, resources in _statements(template):
+            patterns = [each["Fn::Sub"] for each in resources if "Fn::Sub" in each]
+            # A GetAtt or Ref is the ARN of a resource; a Sub may be one with something behind it.
+            arns = [re.sub(r"\$\{.*?\}", "x", each) for each in patterns if each.startswith("arn:")]
+            services = {each.split(":")[2] for each in arns}
+
+            assert not any("*" in each for each in services), role
+            if len(arns) == len(resources):
+                assert {each.partition(":")[0] for each in actions} == services, role
+
+
+def test_cloudformation_may_do_all_that_making_changing_and_deleting_the_stack_takes(
+    dynamodb: Template, pipeline: Template
+) -> None:
+    kinds = {each["Type"] for each in dynamodb["Resources"].values()}
+    said = run(SAM.with_name("python"), "-c", _CALLS, *kinds, environment=sam_environment())
+
+    lacking = set(json.loads(said)) - _actions(pipeline, "DeployRole")
+    assert [each for each in lacking if not _UNASKED.fullmatch(each)] == []
 
 
 def test_only_with_memory_the_function_itself_publishes(
