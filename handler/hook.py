@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import boto3
 from aws_lambda_powertools import Logger
+from botocore.config import Config
 
 from handler import settings
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 logger = Logger(service="kv-store-hook")
 
-_ATTEMPTS = 8
+# Less than the function's own timeout: without a verdict, CodeDeploy waits for an hour.
+_PATIENCE_SECONDS = 90
 _TTL_SECONDS = 300
 
 
@@ -39,7 +41,9 @@ def lambda_handler(event: dict[str, Any], _: object) -> None:
         SettingsError: The environment names no version.
     """
     version = settings.new_version()
-    functions: LambdaClient = boto3.client("lambda")
+    # A version has 29 seconds to answer, and is asked again here.
+    config = Config(read_timeout=30, retries={"total_max_attempts": 1})
+    functions: LambdaClient = boto3.client("lambda", config=config)
     deployments: Any = boto3.client("codedeploy")
     verdict: Literal["Succeeded", "Failed"]
     try:
@@ -57,16 +61,20 @@ def lambda_handler(event: dict[str, Any], _: object) -> None:
     )
 
 
-def play_round(functions: "LambdaClient", version: str) -> None:
+def play_round(
+    functions: "LambdaClient", version: str, patience: float = _PATIENCE_SECONDS
+) -> None:
     """Set, get, put and delete a key.
 
     Args:
         functions: The client of Lambda.
         version: The version's ARN.
+        patience: Seconds after which nothing is asked again.
 
     Raises:
-        RoundFailed: The version answers something else than it should.
+        RoundFailed: The version answers something else than it should, or nothing in time.
     """
+    deadline = time.monotonic() + patience
     key = f"kv-store-hook-{uuid4().hex}"
     path = f"/keys/{key}"
     created = {"key": key, "value": 1, "ttl": _TTL_SECONDS}
@@ -78,7 +86,7 @@ def play_round(functions: "LambdaClient", version: str) -> None:
         ("DELETE", path, None, HTTPStatus.NO_CONTENT, None),
         ("GET", path, None, HTTPStatus.NOT_FOUND, None),
     ):
-        answer = _invoke(functions, version, _event(method, target, body))
+        answer = _invoke(functions, version, _event(method, target, body), deadline)
         content = json.loads(answer.get("body") or "{}")
         if (answer.get("statusCode"), content.get("value")) != (status, value):
             raise RoundFailed(f"{method} {target} answered {answer}")
@@ -104,13 +112,15 @@ def _event(method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any
     }
 
 
-def _invoke(functions: "LambdaClient", version: str, event: dict[str, Any]) -> dict[str, Any]:
+def _invoke(
+    functions: "LambdaClient", version: str, event: dict[str, Any], deadline: float
+) -> dict[str, Any]:
     """Return what a version answers, also where the live one leaves it no concurrency at first."""
-    for attempt in range(_ATTEMPTS):
+    while time.monotonic() < deadline:
         try:
             result = functions.invoke(FunctionName=version, Payload=json.dumps(event).encode())
         except functions.exceptions.TooManyRequestsException:
-            time.sleep(random.uniform(0.5, 1) * 2**attempt / 10)  # noqa: S311
+            time.sleep(random.uniform(0.05, 0.5))  # noqa: S311
         else:
             answer = json.loads(result["Payload"].read())
             if "FunctionError" in result or not isinstance(answer, dict):

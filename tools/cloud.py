@@ -89,28 +89,29 @@ class Cloud:
             **(credentials or {"aws_access_key_id": ACCOUNT, "aws_secret_access_key": "any"}),
         )
 
-    def deploy(self, name: str, image: str, release: str = "", **parameters: str) -> Stack:
+    def deploy(self, name: str, image: str, **parameters: str) -> Stack:
         """Deploy the template with SAM, or update what was deployed.
 
         Args:
             name: The stack's name.
             image: The image, which this machine has.
-            release: The template's parameter of that name.
             parameters: Further parameters of the template.
 
         Raises:
             CloudError: It could not be deployed.
         """
         template = self._folder / "packaged.yaml"
-        template.write_text(packaged(image, release))
-        overrides = [f"{parameter}={value}" for parameter, value in parameters.items()]
+        given = {"ImageUri": image, **parameters}
+        # The emulation expands a template by its defaults; an update, though, would keep what was
+        # given before.
+        template.write_text(packaged(**given))
         _run(
             *(SAM, "deploy", "--template-file", template, "--stack-name", name),
             # SAM asks for it, and pushes nothing: every function has its image.
             *("--image-repository", f"{REGISTRY}/kv-store"),
             *("--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"),
             "--no-fail-on-empty-changeset",
-            *(("--parameter-overrides", *overrides) if overrides else ()),
+            *("--parameter-overrides", *(f"{name}={value}" for name, value in given.items())),
             environment=self._sam_environment(),
         )
         stack = self.stack(name)

@@ -3,7 +3,7 @@
 `sam package` would push an image for each function, and ECR refuses a tag that is there already.
 So the image is built and pushed once, and all the template lacks is its name.
 
-Usage: python -m tools.package IMAGE [RELEASE] >packaged.yaml
+Usage: python -m tools.package IMAGE >packaged.yaml
 """
 
 import re
@@ -13,22 +13,28 @@ from pathlib import Path
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
 
 
-def packaged(image: str, release: str = "") -> str:
-    """Return the template with the defaults of ImageUri and Release filled in.
+def packaged(**defaults: str) -> str:
+    """Return the template with other defaults for its parameters.
 
     Args:
-        image: The image, by tag or digest.
-        release: What names the deployment: letters and digits.
+        defaults: The parameters and their defaults: no text that YAML would have to escape.
+
+    Raises:
+        LookupError: The template has no such parameter.
     """
     text = TEMPLATE.read_text()
-    for parameter, value in {"ImageUri": image, "Release": release}.items():
-        empty = rf'^(  {parameter}:\n(?:    .*\n)*?    Default: )""$'
-        # A JSON string would do too, but neither holds what needs one.
-        text, count = re.subn(empty, rf'\g<1>"{value}"', text, flags=re.MULTILINE)
+    for parameter, value in defaults.items():
+        default = rf"^(  {parameter}:\n(?:    .*\n)*?    Default: ).*$"
+        text, count = re.subn(default, rf'\g<1>"{value}"', text, flags=re.MULTILINE)
         if count != 1:
-            raise LookupError(f"{TEMPLATE.name} has no parameter {parameter} with an empty default")
+            raise LookupError(f"{TEMPLATE.name} has no parameter {parameter} with a default")
     return text
 
 
+def main(image: str) -> None:
+    """Print the template with the image that its functions run, by tag or digest."""
+    sys.stdout.write(packaged(ImageUri=image))
+
+
 if __name__ == "__main__":
-    sys.stdout.write(packaged(*sys.argv[1:]))
+    main(*sys.argv[1:])

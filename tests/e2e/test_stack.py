@@ -243,16 +243,23 @@ def test_an_update_keeps_the_tables_data_and_a_delete_leaves_the_table_and_nothi
 ) -> None:
     name = passing_stack.name
     user = Deployed(f"stack://{name}", cloud.user(f"u-{uuid4().hex}", *caller(passing_stack)))
-    before = _everything(cloud, name)
+    before, live = _everything(cloud, name), _live(cloud, passing_stack)
     assert _kv(user, "set", key, "kept").status == 0
 
     updated = cloud.deploy(
-        name, image, "second", Engine="dynamodb", MemorySize="256", AlarmEmail="b@example.org"
+        name,
+        image,
+        Release="second",
+        Engine="dynamodb",
+        MemorySize="256",
+        AlarmEmail="b@example.org",
     )
 
     assert updated.outputs["TableName"] == passing_stack.outputs["TableName"]
     assert updated.outputs["Endpoint"] == passing_stack.outputs["Endpoint"]
     assert _kv(user, "get", key).stdout == "kept\n"
+    assert _live(cloud, updated) != live
+    assert _live(cloud, updated)[1] == 256
 
     cloud.delete(name)
 
@@ -260,6 +267,14 @@ def test_an_update_keeps_the_tables_data_and_a_delete_leaves_the_table_and_nothi
     assert len(before) > 10
     assert _everything(cloud, name) == {f"table {table}"}
     assert cloud.client("dynamodb").scan(TableName=table)["Count"] == 1
+
+
+def _live(cloud: Cloud, stack: Stack) -> tuple[str, int]:
+    """Return the version that the alias names, and its memory."""
+    live = cloud.client("lambda").get_function_configuration(
+        FunctionName=stack.resources["KvStoreFunction"], Qualifier="live"
+    )
+    return live["Version"], live["MemorySize"]
 
 
 def _is_denied(client: Any, operation: str, arguments: dict[str, str]) -> bool:

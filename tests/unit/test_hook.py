@@ -61,6 +61,11 @@ def test_a_version_without_concurrency_at_first_is_asked_again() -> None:
     assert len(functions.paths) == 6
 
 
+def test_a_version_that_never_has_concurrency_fails_in_time() -> None:
+    with pytest.raises(hook.RoundFailed, match="throttled all along"):
+        hook.play_round(Functions(throttled=10**9), "arn:version", patience=0.1)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("working", "verdict"), [(True, "Succeeded"), (False, "Failed")], ids=["works", "fails"]
 )
