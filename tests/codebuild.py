@@ -1,4 +1,4 @@
-"""Runs buildspec.yaml as CodeBuild does: one shell for all phases of a source without its history.
+"""Runs a buildspec as CodeBuild does: one shell for all phases of a source without its history.
 
 Version 0.2: a failed command ends its phase; post_build runs after a failed build as well, with
 CODEBUILD_BUILD_SUCCEEDING at 0; each phase's `finally` runs whatever happened.
@@ -31,23 +31,24 @@ class Build(NamedTuple):
     exported: dict[str, str]
 
 
-def build(source: Path, folder: Path, **environment: str) -> Build:
-    """Run the buildspec of a source.
+def build(source: Path, folder: Path, spec: str, **environment: str) -> Build:
+    """Run a buildspec on a source.
 
     Args:
         source: The folder of the source.
         folder: Where the script and its results go.
+        spec: The buildspec's text.
         environment: The project's environment, CodeBuild's own variables among it.
     """
-    spec = yaml.safe_load((source / "buildspec.yaml").read_text())
-    assert spec["version"] == 0.2
-    shell = spec["env"].get("shell", "sh")
+    parsed = yaml.safe_load(spec)
+    assert parsed["version"] == 0.2
+    shell = parsed["env"].get("shell", "sh")
     script, exported = folder / "script", folder / "exported"
-    script.write_text(_script(spec, exported))
+    script.write_text(_script(parsed, exported))
     done = subprocess.run(
         [shell, script],
         cwd=source,
-        env={**os.environ, **spec["env"].get("variables", {}), **environment},
+        env={**os.environ, **parsed["env"].get("variables", {}), **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

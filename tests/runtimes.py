@@ -62,6 +62,12 @@ def run(*command: str | Path, environment: dict[str, str] | None = None) -> str:
     return done.stdout
 
 
+def copy_of_checkout(folder: Path) -> Path:
+    """Copy the checkout as an archive has it: without history, or what was installed in it."""
+    left_out = (".venv*", ".git", ".aws-sam", "__pycache__", ".*_cache", ".coverage*")
+    return shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left_out))
+
+
 def build_image(tag: str, *options: str) -> str:
     """Build the container image from the checkout; return its tag."""
     run("docker", "build", "--tag", tag, *options, ".")

@@ -1,13 +1,13 @@
 """build.sh, as someone runs it in a clone that was never set up."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.runtimes import copy_of_checkout
+
 SCRIPT = """\
 set name ashish
 get name
@@ -34,11 +34,7 @@ deleted name
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the checkout without anything that was installed or built in it."""
-    copy = tmp_path_factory.mktemp("clone") / "kv store"
-    left_out = shutil.ignore_patterns(".venv*", ".git", ".aws-sam", "__pycache__", ".*_cache")
-    shutil.copytree(ROOT, copy, ignore=left_out)
-    return copy
+    return copy_of_checkout(tmp_path_factory.mktemp("clone") / "kv store")
 
 
 def _build_sh(

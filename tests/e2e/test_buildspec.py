@@ -13,11 +13,12 @@ import yaml
 
 from tests import codebuild, runtimes
 from tests.conftest import need
-from tests.runtimes import ROOT, run
+from tests.runtimes import ROOT, copy_of_checkout, run
 from tools.cloud import REGISTRY, Cloud
 
 pytestmark = pytest.mark.docker
 
+_SPEC = (ROOT / "buildspec.yaml").read_text()
 _REGISTRY_SCRIPT = ROOT.parent / "shared/docker/ecr"
 
 
@@ -32,14 +33,7 @@ def registry(docker: None) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def source(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the checkout as a source stage hands it over: without its history."""
-    folder = tmp_path_factory.mktemp("source")
-    names = run("git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
-    for name in [name for name in names if (ROOT / name).exists()]:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes((ROOT / name).read_bytes())
-        (folder / name).chmod((ROOT / name).stat().st_mode)
-    return folder
+    return copy_of_checkout(tmp_path_factory.mktemp("build") / "source")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +57,7 @@ def built(
     source: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> codebuild.Build:
     """Build once, for all tests that look at the outcome."""
-    build = codebuild.build(source, tmp_path_factory.mktemp("build"), **environment)
+    build = codebuild.build(source, tmp_path_factory.mktemp("build"), _SPEC, **environment)
     assert build.succeeded, build.output
     return build
 
@@ -105,7 +99,7 @@ def test_the_packaged_template_names_that_image_for_every_function(
 
 
 def test_the_artifacts_are_there(built: codebuild.Build, source: Path) -> None:
-    spec = yaml.safe_load((source / "buildspec.yaml").read_text())
+    spec = yaml.safe_load(_SPEC)
 
     assert [name for name in spec["artifacts"]["files"] if not (source / name).exists()] == []
 
@@ -135,7 +129,7 @@ def test_a_second_build_of_the_commit_succeeds_and_pushes_nothing(
     before = _digest(environment)
     run("docker", "rmi", "--force", _tag(environment))
 
-    again = codebuild.build(source, tmp_path, **environment)
+    again = codebuild.build(source, tmp_path, _SPEC, **environment)
 
     assert again.succeeded, again.output
     assert "was pushed by an earlier build of this commit" in again.output
@@ -150,7 +144,9 @@ def test_a_broken_unit_test_ends_the_build_before_anything_is_pushed(
     broken = source / "tests/unit/test_broken.py"
     broken.write_text("def test_broken() -> None:\n    assert False\n")
 
-    ended = codebuild.build(source, tmp_path, **{**other, "TESTS": "-q tests/unit/test_broken.py"})
+    ended = codebuild.build(
+        source, tmp_path, _SPEC, **{**other, "TESTS": "-q tests/unit/test_broken.py"}
+    )
     broken.unlink()
 
     assert not ended.succeeded
