@@ -82,12 +82,14 @@ set_up() { # folder, lock, other locks that hold all of it
 }
 
 set_up_client() {
+  [[ $# == 0 ]] || die "client takes no argument, such as $1"
   set_up .venv requirements/run.txt requirements/dev.txt
   # What kv-client keeps between two commands stays in the clone too.
   export XDG_STATE_HOME=$PWD/.venv/state
 }
 
 run() {
+  [[ $# == 0 ]] || die "run takes no argument, such as $1"
   local store from_store line
   set_up_client
   # Ctrl-C is for the shell's command, not for the store.
@@ -107,18 +109,22 @@ run_tests() { # pytest's arguments
 }
 
 server() { # --docker, or nothing
+  [[ $# == 0 || $* == --docker ]] || die "server takes --docker, not $*"
   set_up_client
   if [[ $# == 0 ]]; then
     exec "$bin/kv-client" --endpoint local:// serve
   fi
-  [[ $1 == --docker ]] || die "server takes --docker, not $1"
   local container address
+  echo "build.sh: building the image" >&2
   docker build --quiet --tag kv-store . >/dev/null
   container=$(docker run --detach --rm --publish 127.0.0.1::8080 kv-store)
   # shellcheck disable=SC2064 # the local variable is gone when the trap runs
-  trap "docker stop $container >/dev/null" EXIT
+  trap "docker kill $container >/dev/null" EXIT
   address=$(docker port "$container" 8080/tcp)
-  "$bin/kv-client" --endpoint "rie://$address" serve
+  "$bin/kv-client" --endpoint "rie://$address" serve &
+  # shellcheck disable=SC2064
+  trap "kill $! 2>/dev/null || true; docker kill $container >/dev/null" EXIT
+  wait $!
 }
 
 client() {
@@ -127,6 +133,7 @@ client() {
 }
 
 stack() { # memory or dynamodb, or nothing
+  [[ $# == 0 || $* == memory || $* == dynamodb ]] || die "stack takes memory or dynamodb, not $*"
   docker info >/dev/null 2>&1 || die "stack needs a Docker engine that answers"
   set_up_client
   set_up .venv-sam requirements/sam.txt

@@ -218,6 +218,16 @@ def caller(stack: Stack) -> tuple[dict[str, Any], ...]:
     )
 
 
+def subscriber(stack: Stack) -> dict[str, Any]:
+    """Return the policy statement of someone who may have others told of changes."""
+    actions = (
+        *("sns:Subscribe", "sns:Unsubscribe", "sns:ListSubscriptionsByTopic"),
+        *("sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes"),
+    )
+    topic = stack.outputs["TopicArn"]
+    return {"Effect": "Allow", "Action": list(actions), "Resource": [topic, f"{topic}:*"]}
+
+
 @contextmanager
 def cloud() -> Iterator[Cloud]:
     """Run the emulation until the block ends; its functions end with it.
@@ -350,7 +360,7 @@ def _run(*command: str | Path, environment: dict[str, str] | None = None) -> str
 
 
 def main(engine: str = "memory") -> int:
-    """Deploy with an engine and open the shell; return the shell's exit code."""
+    """Deploy with an engine, memory or dynamodb, and open the shell; return its exit code."""
     for end in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(end, lambda *_: sys.exit(1))
     say = sys.stderr.write
@@ -359,7 +369,11 @@ def main(engine: str = "memory") -> int:
     say("tools.cloud: starting an emulation of AWS and deploying to it\n")
     with cloud() as emulation:
         stack = emulation.deploy("kv-store", "kv-store-stack", Engine=engine)
-        environment = {**_own_environment(), **emulation.user("you", *caller(stack))}
+        you = emulation.user("you", *caller(stack), subscriber(stack))
+        say("tools.cloud: the account's root, for another terminal:\n")
+        root = emulation.environment()
+        say("".join(f"  export {name}={root[name]}\n" for name in sorted(root)))
+        environment = {**_own_environment(), **you}
         # Ctrl-C is for the shell's command.
         signal.signal(signal.SIGINT, lambda *_: None)
         shell = [sys.executable, "-m", "kv_client", "--endpoint", f"stack://{stack.name}", "shell"]

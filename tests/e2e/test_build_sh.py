@@ -87,3 +87,23 @@ def test_an_unknown_word_is_refused_with_what_there_is(clone: Path) -> None:
 
     assert 2 == ended.returncode
     assert "bash build.sh run" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "now"),
+        ("client", "now"),
+        ("server", "--podman"),
+        ("stack", "redis"),
+        ("stack", "memory", "dynamodb"),
+    ],
+)
+def test_a_word_too_many_is_refused_before_anything_is_set_up(
+    clone: Path, words: tuple[str, ...]
+) -> None:
+    ended = _build_sh(clone, *words)
+
+    assert 1 == ended.returncode
+    assert words[-1] in ended.stderr
+    assert "setting up" not in ended.stderr
