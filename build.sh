@@ -82,7 +82,6 @@ set_up() { # folder, lock, other locks that hold all of it
 }
 
 set_up_client() {
-  [[ $# == 0 ]] || die "client takes no argument, such as $1"
   set_up .venv requirements/run.txt requirements/dev.txt
   # What kv-client keeps between two commands stays in the clone too.
   export XDG_STATE_HOME=$PWD/.venv/state
@@ -128,6 +127,7 @@ server() { # --docker, or nothing
 }
 
 client() {
+  [[ $# == 0 ]] || die "client takes no argument, such as $1"
   set_up_client
   exec "$bin/kv-client" --endpoint "$store_address" shell
 }
