@@ -1,5 +1,6 @@
 """The README is true: its examples run, and its tables are those of the code."""
 
+import itertools
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from handler import routes, settings
+from handler import errors, routes, settings
 from kv_client import cli, endpoints
 from kv_client.status import ExitStatus
 from tests import gateways
@@ -201,3 +202,16 @@ def test_every_variable_that_the_handler_reads_is_in_the_table() -> None:
     # Lambda sets the size; the endpoint is read by the library that defines it.
     by_others = {"AWS_ENDPOINT_URL"}
     assert read - {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE"} | by_others == documented
+
+
+def test_the_errors_are_those_of_the_code_with_their_statuses() -> None:
+    written = {
+        name: status
+        for names, statuses in rows("Errors")
+        for name, status in zip(
+            names.partition(":")[0].split(", "), itertools.cycle(statuses.split(", ")), strict=False
+        )
+    }
+    known = {each.__name__: str(int(each.status)) for each in errors.KVError.__subclasses__()}
+
+    assert known == written
