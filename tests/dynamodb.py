@@ -69,6 +69,13 @@ def make_table(**changes: Any) -> str:
     return name
 
 
+def empty(name: str) -> None:
+    """Make a table anew."""
+    client = boto3.client("dynamodb", region_name=REGION)
+    client.delete_table(TableName=name)
+    client.create_table(**table_definition(name))
+
+
 def open_table(name: str) -> Table:
     """Open a table that waits for nothing between two attempts."""
     return Table(name, REGION, sleep=lambda _: None)

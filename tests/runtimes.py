@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from hashlib import sha256
 from http.client import HTTPConnection
 from pathlib import Path
 from socket import socket
@@ -68,8 +69,9 @@ def copy_of_checkout(folder: Path) -> Path:
     return shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left_out))
 
 
-def build_image(tag: str, *options: str) -> str:
-    """Build the container image from the checkout; return its tag."""
+def build_image(name: str, *options: str) -> str:
+    """Build the container image from the checkout; return its tag, which is this checkout's own."""
+    tag = f"{name}:{sha256(bytes(ROOT)).hexdigest()[:8]}"
     run("docker", "build", "--tag", tag, *options, ".")
     return tag
 

@@ -45,9 +45,13 @@ class Store:
     """Sends requests to one endpoint; what holds for every answer is checked on every one.
 
     A value is JSON text here, and goes into the body unchanged.
+
+    Attributes:
+        runtime: The name of the runtime behind the endpoint.
     """
 
-    def __init__(self, url: str, environment: Headers = None) -> None:
+    def __init__(self, runtime: str, url: str, environment: Headers = None) -> None:
+        self.runtime = runtime
         with pytest.MonkeyPatch.context() as patch:
             for name, value in (environment or {}).items():
                 patch.setenv(name, value)

@@ -57,7 +57,7 @@ def _python(image: str, program: str) -> list[str]:
 @pytest.fixture
 def fresh_image(image: str) -> Iterator[str]:
     """Build the image once more, from nothing, for this test only."""
-    tag = runtimes.build_image("kv-store-test:again", "--no-cache")
+    tag = runtimes.build_image("kv-store-test-again", "--no-cache")
     yield tag
     run("docker", "rmi", tag)
 
