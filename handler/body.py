@@ -1,7 +1,6 @@
 """Request bodies: what they may hold, and how they are read."""
 
 import json
-import re
 from typing import TypeVar
 
 import msgspec
@@ -12,8 +11,6 @@ from handler.errors import InvalidRequest
 from handler.model import TimeToLive, Whole64
 
 Body = TypeVar("Body")
-
-_SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 class SetBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -54,40 +51,42 @@ def decode(text: str, decoder: "msgspec.json.Decoder[Body]") -> Body:
 
 
 def _decode_what_msgspec_cannot(text: str, decoder: "msgspec.json.Decoder[Body]") -> Body:
-    """Read a body with values that nest deeply or hold an escaped lone surrogate, if it is one."""
-    values: list[str] = []
+    """Read a body that nests deeply or holds escaped lone surrogates, if it is one."""
+    parts: list[str] = []
     try:
         jsontext.check(text)
-        body = decoder.decode(_with_stand_ins(text, values))
+        body = decoder.decode(_with_stand_ins(text, parts))
     except jsontext.MalformedJSON as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(f"this request takes another body: {error}") from error
-    for part in getattr(body, "operations", [body]):
-        if hasattr(part, "value"):
-            part.value = msgspec.Raw(values[int(bytes(part.value))].encode())
+    for each in getattr(body, "operations", [body]):
+        if hasattr(each, "value"):
+            each.value = msgspec.Raw(parts[int(bytes(each.value))].encode())
+        if hasattr(each, "key"):
+            each.key = json.loads(parts[int(each.key)])
     return body
 
 
-def _with_stand_ins(text: str, values: list[str]) -> str:
-    """Move every value out of the text into ``values``, and leave its index in its place."""
+def _with_stand_ins(text: str, parts: list[str]) -> str:
+    """Move every value and key out of the text into ``parts``, and leave its index in its place."""
     if not text.lstrip(" \t\r\n").startswith("{"):
         return text
-    parts = [
-        f"{json.dumps(name)}:{_stand_in(name, part, values)}"
+    members = [
+        f"{json.dumps(name)}:{_stand_in(name, part, parts)}"
         for name, part in jsontext.members(text).items()
     ]
-    return f"{{{','.join(parts)}}}"
+    return f"{{{','.join(members)}}}"
 
 
-def _stand_in(name: str, part: str, values: list[str]) -> str:
+def _stand_in(name: str, part: str, parts: list[str]) -> str:
     if name == "value":
-        values.append(part)
-        return str(len(values) - 1)
+        parts.append(part)
+        return str(len(parts) - 1)
+    if name == "key" and part.startswith('"'):
+        parts.append(part)
+        return f'"{len(parts) - 1}"'
     if name == "operations" and part.startswith("["):
-        operations = (_with_stand_ins(each, values) for each in jsontext.elements(part))
+        operations = (_with_stand_ins(each, parts) for each in jsontext.elements(part))
         return f"[{','.join(operations)}]"
-    if name == "key":
-        # No key holds a surrogate or a NUL: one may stand for the other until it is refused.
-        return _SURROGATE.sub(r"\1\\u0000", part)
     return part

@@ -62,8 +62,7 @@ def set_key() -> Response[Any]:
     record = STORE.set(
         check_key(body.key), check_value(body.value), ttl=body.ttl, token=_idempotency_key()
     )
-    location = "/keys/" + quote(record.key)
-    return _record(record, HTTPStatus.CREATED, Location=location)
+    return _record(record, _made_or_changed(record), Location="/keys/" + quote(record.key))
 
 
 @router.get("/keys/(?s:.*)")
@@ -92,7 +91,7 @@ def put_key() -> Response[Any]:
         create=_flag("create"),
         token=_idempotency_key(),
     )
-    return _record(record, HTTPStatus.CREATED if record.version == 1 else HTTPStatus.OK)
+    return _record(record, _made_or_changed(record))
 
 
 @router.delete("/keys/(?s:.*)")
@@ -235,6 +234,11 @@ def _max_age() -> int:
 
 def _record(record: Record, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response[Any]:
     return _json(record, status, {**_etag(record), **headers})
+
+
+def _made_or_changed(record: Record) -> HTTPStatus:
+    """Return the status of a write; with an Idempotency-Key, of the write that carried it first."""
+    return HTTPStatus.CREATED if record.version == 1 else HTTPStatus.OK
 
 
 def _etag(record: Record) -> dict[str, str | list[str]]:

@@ -5,7 +5,8 @@ import pytest
 from msgspec import UNSET
 
 from handler.body import IncrBody, PutBody, SetBody, decode
-from handler.errors import InvalidRequest
+from handler.errors import InvalidKey, InvalidRequest
+from handler.keys import check_key
 from handler.operations import BatchBody
 
 SET = msgspec.json.Decoder(SetBody)
@@ -50,6 +51,18 @@ def test_values_and_operations_inside_a_value_are_left_alone() -> None:
     value = f'{{"operations":[{{"value":{SURROGATE}}}],"key":{SURROGATE},"value":2}}'
 
     assert value == bytes(decode(f'{{"key":"a","value":{value}}}', SET).value).decode()
+
+
+@pytest.mark.parametrize("value", ["1", DEEP, SURROGATE])
+def test_a_key_may_be_escaped_whatever_the_value(value: str) -> None:
+    assert "😀/é" == decode(f'{{"key":"\\ud83d\\ude00/\\u00e9","value":{value}}}', SET).key
+
+
+def test_a_lone_surrogate_in_a_key_is_there_to_be_refused_by_its_name() -> None:
+    body = decode(f'{{"key":{SURROGATE},"value":1}}', SET)
+
+    with pytest.raises(InvalidKey, match=r"U\+D800"):
+        check_key(body.key)
 
 
 @pytest.mark.parametrize(
