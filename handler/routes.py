@@ -82,6 +82,9 @@ def get_key() -> Response[Any]:
 @router.put("/keys/(?s:.*)")
 def put_key() -> Response[Any]:
     """Change a key's value."""
+    if _header("if-none-match") is not None:
+        # To pass over it would be to overwrite what the caller meant to spare.
+        raise InvalidRequest("put takes no If-None-Match; set makes a key that is not there")
     body = decode(_body(), _put_body)
     record = STORE.put(
         _key(),

@@ -151,3 +151,13 @@ def test_another_token_is_refused(store: Store, key: str, token: str) -> None:
     answers.append(store.put(key, "2", headers))
 
     assert [(400, "InvalidRequest")] * 3 == [error(answer) for answer in answers]
+
+
+def test_a_set_with_the_token_of_a_put_answers_as_that_did(store: Store, key: str) -> None:
+    store.set(key)
+    changed = store.put(key, headers=ONCE)
+
+    answer = store.set(key, headers=ONCE)
+
+    assert 200 == answer.status_code
+    assert changed.json() == answer.json()

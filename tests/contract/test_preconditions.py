@@ -149,3 +149,12 @@ def test_a_malformed_precondition_is_refused(store: Store, key: str, field: str)
 
     assert [(400, "InvalidRequest")] * 3 == [error(answer) for answer in answers]
     assert record == store.get(key).json()
+
+
+def test_put_refuses_if_none_match_and_overwrites_nothing(store: Store, key: str) -> None:
+    record = store.set(key).json()
+
+    answer = store.put(key, headers={"If-None-Match": "*"}, query=CREATE)
+
+    assert (400, "InvalidRequest") == error(answer)
+    assert record == store.get(key).json()
