@@ -80,6 +80,19 @@ class Cloud:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
+    def sam_environment(self) -> dict[str, str]:
+        """Return what makes SAM talk to the emulation as the account's root, and to nobody else."""
+        # SAM asks for its newest version where it did not in the last week.
+        metadata = json.dumps({"lastVersionCheck": time.time()})
+        (self._folder / "metadata.json").write_text(metadata)
+        return {
+            **_own_environment(),
+            **self.environment(),
+            "SAM_CLI_POLL_DELAY": "1",
+            "SAM_CLI_TELEMETRY": "0",
+            "__SAM_CLI_APP_DIR": str(self._folder),
+        }
+
     def client(self, service: str, **credentials: str) -> Any:
         """Return boto3's client for a service of the emulation, by default as the root."""
         return cast("Any", boto3).client(
@@ -112,8 +125,17 @@ class Cloud:
             *("--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"),
             "--no-fail-on-empty-changeset",
             *("--parameter-overrides", *(f"{name}={value}" for name, value in given.items())),
-            environment=self._sam_environment(),
+            environment=self.sam_environment(),
         )
+        return self.complete(name, parameters)
+
+    def complete(self, name: str, parameters: dict[str, str]) -> Stack:
+        """Do what the emulation leaves undone of a stack that was deployed; return it.
+
+        Args:
+            name: The stack's name.
+            parameters: What was given as parameters of the template.
+        """
         stack = self.stack(name)
         self._route(stack)
         self._let_publish(stack)
@@ -194,18 +216,6 @@ class Cloud:
         self.client("iam").put_role_policy(
             RoleName=role, PolicyName="emulation", PolicyDocument=policy
         )
-
-    def _sam_environment(self) -> dict[str, str]:
-        # SAM asks for its newest version where it did not in the last week.
-        metadata = json.dumps({"lastVersionCheck": time.time()})
-        (self._folder / "metadata.json").write_text(metadata)
-        return {
-            **_own_environment(),
-            **self.environment(),
-            "SAM_CLI_POLL_DELAY": "1",
-            "SAM_CLI_TELEMETRY": "0",
-            "__SAM_CLI_APP_DIR": str(self._folder),
-        }
 
 
 def caller(stack: Stack) -> tuple[dict[str, Any], ...]:

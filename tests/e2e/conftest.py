@@ -1,10 +1,28 @@
 """The templates, each expanded once."""
 
-import pytest
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import gettempdir
 
+import pytest
+from filelock import FileLock
+
+from tests.conftest import need
+from tests.runtimes import ROOT, run
 from tests.templates import Template, expanded_with, plain
 
 ENGINES = ["memory", "dynamodb"]
+_REGISTRY_SCRIPT = ROOT.parent / "shared/docker/ecr"
+
+
+@pytest.fixture(scope="module")
+def registry(docker: None) -> Iterator[None]:
+    """Run a registry under ECR's name, of which a machine has one at a time."""
+    need(None if _REGISTRY_SCRIPT.exists() else "there is no registry to stand for ECR here")
+    with FileLock(Path(gettempdir()) / "kv-store-registry.lock"):
+        run(_REGISTRY_SCRIPT)
+        yield
+        run(_REGISTRY_SCRIPT, "stop")
 
 
 @pytest.fixture(scope="session")

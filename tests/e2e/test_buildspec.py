@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,38 +11,27 @@ import requests
 import yaml
 
 from tests import codebuild, runtimes
-from tests.conftest import need
 from tests.runtimes import ROOT, copy_of_checkout, run
 from tools.cloud import REGISTRY, Cloud
 
 pytestmark = pytest.mark.docker
 
 _SPEC = (ROOT / "buildspec.yaml").read_text()
-_REGISTRY_SCRIPT = ROOT.parent / "shared/docker/ecr"
 
 
 @pytest.fixture(scope="module")
-def registry(docker: None) -> Iterator[str]:
-    """Run a registry under ECR's name; yield the URI of a repository that is new."""
-    need(None if _REGISTRY_SCRIPT.exists() else "there is no registry to stand for ECR here")
-    run(_REGISTRY_SCRIPT)
-    yield f"{REGISTRY}/kv-store-{uuid4().hex}"
-    run(_REGISTRY_SCRIPT, "stop")
-
-
-@pytest.fixture(scope="module")
-def source(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(registry: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_of_checkout(tmp_path_factory.mktemp("build") / "source")
 
 
 @pytest.fixture(scope="module")
-def environment(cloud: Cloud, registry: str) -> dict[str, str]:
+def environment(cloud: Cloud, registry: None) -> dict[str, str]:
     """Return what the project and CodeBuild put into the environment."""
     return {
         **cloud.environment(),
         "CODEBUILD_RESOLVED_SOURCE_VERSION": uuid4().hex + "00000000",
         "KV_REQUIRE_DOCKER": "",
-        "REPOSITORY_URI": registry,
+        "REPOSITORY_URI": f"{REGISTRY}/kv-store-{uuid4().hex}",
         # The emulation has no scan.
         "SCAN_FAILS_ON": "",
         # Some that look about them: there is no history here, and CodeBuild has credentials.
