@@ -21,6 +21,7 @@ from handler.store.dynamodb.items import (
     KEPT,
     SUBSCRIPTIONS_INDEX,
     is_deleted,
+    is_live,
     record_of,
 )
 from handler.store.dynamodb.listing import merged
@@ -52,7 +53,7 @@ class _Row(NamedTuple):
 
     @property
     def mark(self) -> str:
-        return self.changed.rpartition(" ")[2][:_MARK_LENGTH]
+        return self.changed.split(" ")[2][:_MARK_LENGTH]
 
 
 class _Position(NamedTuple):
@@ -108,7 +109,7 @@ def changes_since(
     told = _select(
         _rows(table, position.floor, limit + len(position.marks) + 1), position, limit, settled
     )
-    changes = _read(table, told.fresh)
+    changes = _read(table, told.fresh, time_text(now))
     if len(changes) < len(told.fresh):
         told = told.cut_at(told.fresh[len(changes)])
     after = told.next_position(position, settled)
@@ -174,7 +175,7 @@ def _rows(table: Table, floor: str, wanted: int) -> "Iterator[_Row]":
     return (_Row(item["sk"]["S"], item["changed"]["S"]) for item in items)
 
 
-def _read(table: Table, rows: list[_Row]) -> list[Change | None]:
+def _read(table: Table, rows: list[_Row], now: str) -> list[Change | None]:
     """Return the change of each row, up to the last that an answer has room for.
 
     The index only says which keys changed: what they hold is read from the table itself.
@@ -185,7 +186,7 @@ def _read(table: Table, rows: list[_Row]) -> list[Change | None]:
         some = rows[start : start + MOST_KEYS]
         items = {item["sk"]["S"]: item for item in table.read_many([row.key for row in some])}
         for row in some:
-            change = _change_of(items[row.key]) if row.key in items else None
+            change = _change_of(items[row.key], now) if row.key in items else None
             room -= json_bound(change.key, change.value) if change else 0
             if room < 0:
                 return changes
@@ -193,14 +194,23 @@ def _read(table: Table, rows: list[_Row]) -> list[Change | None]:
     return changes
 
 
-def _change_of(item: "Item") -> Change:
-    """Return the last change that watchers are told of, with the record's state of now."""
-    at, op, etag = item["changed"]["S"].split(" ")
-    key = item["sk"]["S"]
-    if op == "del":
-        return Change(key, "del", int(item["gone"]["N"]), etag, _NULL, at)
-    if is_deleted(item):
+def _change_of(item: "Item", now: str) -> Change:
+    """Return what watchers are told of an item.
+
+    Of a key that is subscribed now that is the record's state. Else it is the last change while it
+    was, with what has become of the record since; where another took its place, that it is gone.
+    """
+    if is_live(item, now) and "watched" in item:
+        return _put_of(item)
+    at, op, etag, *version = item["changed"]["S"].split(" ")
+    if op == "put" and not version:
+        if not is_deleted(item):
+            return _put_of(item)
         at, etag = item["updated_at"]["S"], item["etag"]["S"]
-        return Change(key, "del", int(item["gone"]["N"]), etag, _NULL, at)
+    gone = version[0] if version else item["version"]["N"]
+    return Change(item["sk"]["S"], "del", int(gone), etag, _NULL, at)
+
+
+def _put_of(item: "Item") -> Change:
     record = record_of(item)
-    return Change(key, "put", record.version, record.etag, record.value, record.updated_at)
+    return Change(record.key, "put", record.version, record.etag, record.value, record.updated_at)

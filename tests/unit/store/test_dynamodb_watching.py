@@ -1,15 +1,19 @@
 """The subscribed keys and the changes feed on DynamoDB, whose indexes trail."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
 from handler.cursor import Cursors
 from handler.errors import InvalidCursor
 from handler.model import Change
+from handler.operations import Set
 from handler.store.dynamodb import watching
 from handler.store.dynamodb.engine import DynamoStore
 from handler.store.dynamodb.items import CHANGES_INDEX
 from handler.store.dynamodb.table import Table
+from tests.dynamodb import Wire
 from tests.unit.store.conftest import Clock
 
 ONE = msgspec.Raw(b"1")
@@ -226,6 +230,98 @@ def test_a_deletion_after_unsubs_is_told_as_the_state_that_the_change_came_to(
     store.delete("a")
 
     assert [("a", "del", 2, b"null")] == told(store.changes(cursor, 10)[0])
+
+
+def test_of_a_key_that_is_subscribed_again_the_state_of_now_is_told(store: DynamoStore) -> None:
+    have(store, "a", "b")
+    cursor = now(store)
+    store.put("a", TWO)
+    store.unsubscribe("a")
+    store.put("a", THREE)
+    store.subscribe("a")
+    store.delete("b")
+    store.set("b", THREE)
+    store.subscribe("b")
+
+    told_now = sorted(told(store.changes(cursor, 10)[0]))
+    assert [("a", "put", 3, b"3"), ("b", "put", 1, b"3")] == told_now
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda store, _: store.delete("a"),
+        lambda _, clock: clock.go_on(10),
+        lambda store, clock: (store.unsubscribe("a"), clock.go_on(10)),
+    ],
+    ids=["deleted", "expired", "unsubscribed and expired"],
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda store: store.set("a", THREE),
+        lambda store: store.put("a", THREE, create=True),
+        lambda store: store.increment("a", 3),
+        lambda store: store.batch([Set("a", THREE)], atomic=True),
+    ],
+    ids=["set", "put", "incr", "atomic batch"],
+)
+def test_of_a_record_whose_place_another_took_it_is_told_that_it_is_gone(
+    store: DynamoStore,
+    clock: Clock,
+    end: Callable[[DynamoStore, Clock], object],
+    make: Callable[[DynamoStore], object],
+) -> None:
+    have(store, "a")
+    cursor = now(store)
+    store.put("a", TWO, ttl=10)
+    end(store, clock)
+    for _ in range(2):
+        make(store)
+        store.put("a", TWO)
+        store.delete("a")
+    make(store)
+
+    assert [("a", "del", 2, b"null")] == told(store.changes(cursor, 10)[0])
+
+
+@pytest.mark.parametrize(
+    "end",
+    [lambda store, _: store.delete("a"), lambda _, clock: clock.go_on(10)],
+    ids=["deleted", "expired"],
+)
+@pytest.mark.parametrize("create", [False, True])
+def test_what_became_of_a_record_that_nobody_was_subscribed_to_is_not_told(
+    store: DynamoStore, clock: Clock, end: Callable[[DynamoStore, Clock], object], *, create: bool
+) -> None:
+    if not create:
+        store.set("a", ONE)
+    store.put("a", TWO, ttl=10, create=create)
+    end(store, clock)
+    store.set("a", ONE)
+    cursor = now(store)
+    store.subscribe("a")
+
+    assert [] == store.changes(cursor, 10)[0]
+
+
+def test_a_record_made_anew_between_a_look_and_a_set_is_not_written_over(
+    store: DynamoStore, other: DynamoStore, wire: Wire
+) -> None:
+    have(store, "a")
+    cursor = now(store)
+    store.delete("a")
+
+    def come_between() -> None:
+        have(other, "a")
+        other.put("a", TWO)
+        other.put("a", TWO)
+        other.delete("a")
+
+    wire.do_first("UpdateItem", come_between)
+    store.set("a", ONE)
+
+    assert [("a", "del", 3, b"null")] == told(store.changes(cursor, 10)[0])
 
 
 def test_a_cursor_lives_for_23_hours(store: DynamoStore, clock: Clock) -> None:
