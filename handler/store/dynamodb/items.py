@@ -6,7 +6,8 @@ attribute       holds
 pk              the shard: a digit, from a hash of the key, so that writes spread
 sk              the key; DynamoDB orders it by its UTF-8 bytes, as the contract does
 json            the value's JSON text, as it was sent
-packed          that text deflated, in its place where it is long: DynamoDB charges by the KiB
+packed          that text deflated, in its place where it is long and becomes shorter by a quarter
+                or more: DynamoDB charges by the KiB, and bytes travel as base64
 whole           the value where it is a whole number: so an increment is one request. There is no
                 other form beside it where that would say the same
 version         \
@@ -146,7 +147,7 @@ def value_attributes(value: msgspec.Raw) -> "Item":
     plain = bytes(value)
     if len(plain) > _UNPACKED_BYTES:
         packed = zlib.compress(plain, _QUICKLY)
-        if len(packed) < len(plain):
+        if len(packed) * 4 <= len(plain) * 3:
             return {"packed": {"B": packed}}
     text = plain.decode()
     if not re.fullmatch("-?[0-9]{1,19}", text):
