@@ -90,7 +90,7 @@ def change_of(stream_record: dict[str, Any]) -> Change | None:
         return None
     key, etag, at = new["sk"]["S"], new["etag"]["S"], new["updated_at"]["S"]
     if is_deleted(new):
-        return Change(key, "del", int(new["gone"]["N"]), etag, _NULL, at)
+        return Change(key, "del", int(new["version"]["N"]), etag, _NULL, at)
     if "watched" not in new:
         # Made anew after its expiry, which ended the subscription.
         return None

@@ -43,7 +43,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     table = environment.get("KV_TABLE", "")
     if engine == "dynamodb" and not table:
         raise SettingsError("KV_TABLE is missing: with KV_ENGINE=dynamodb it names the table")
-    region = environment.get("AWS_REGION", "")
+    # Lambda sets the one, and boto3 reads the other.
+    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION", "")
     if engine == "dynamodb" and not region:
         raise SettingsError("AWS_REGION is missing: KV_ENGINE=dynamodb needs it to find the table")
     if engine == "dynamodb" and not re.fullmatch("[a-z0-9-]{1,63}", region):

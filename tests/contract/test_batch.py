@@ -138,6 +138,20 @@ def test_a_bad_key_or_value_fails_in_its_own_result_and_the_others_go_on(
     assert [400, 413, 400, 201] == [result["status"] for result in results]
 
 
+def test_what_has_no_room_in_the_answer_takes_none_from_what_follows(
+    store: Store, key: str
+) -> None:
+    large = [f"{key}/{number}" for number in range(12)]
+    store.set(f"{key}/small")
+    for name in large:
+        store.set(name, '"' + "x" * 390_000 + '"')
+    wanted = [*large, *large * 8, f"{key}/missing", f"{key}//bad", f"{key}/small"]
+
+    results = store.batch(*({"op": "get", "key": name} for name in wanted)).json()["results"]
+
+    assert [200] * 10 + [413] * 98 + [404, 400, 200] == [result["status"] for result in results]
+
+
 @pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED.keys())
 @pytest.mark.parametrize("atomic", [False, True])
 def test_a_malformed_operation_makes_the_whole_request_invalid_and_is_named(

@@ -122,6 +122,76 @@ def test_a_key_deleted_and_set_anew_is_not_subscribed(store: Store, key: str) ->
     assert [] == _reported(store, since, key)
 
 
+def test_what_was_before_the_subscription_is_not_reported(store: Store, key: str) -> None:
+    name = f"{key}/a"
+    store.set(name)
+    store.put(name)
+    store.delete(name)
+    store.set(name)
+    since = store.now()
+    store.subs(name)
+
+    assert [] == _reported(store, since, key)
+
+
+def test_a_del_is_reported_with_its_version_whatever_is_written_after_it(
+    store: Store, key: str
+) -> None:
+    name = f"{key}/a"
+    store.have(name, subscribed=True)
+    since = store.now()
+    store.put(name)
+    store.put(name)
+    store.delete(name)
+    store.set(name)
+    store.delete(name)
+
+    last = _reported(store, since, key)[-1]
+    assert ("del", 3) == (last["op"], last["version"])
+
+
+def test_the_latest_state_of_a_key_that_is_subscribed_again_is_reported(
+    store: Store, key: str
+) -> None:
+    name = f"{key}/a"
+    store.have(name, subscribed=True)
+    since = store.now()
+    store.put(name, "10")
+    store.unsubs(name)
+    etag = store.put(name, "11").json()["etag"]
+    store.subs(name)
+
+    last = _reported(store, since, key)[-1]
+    assert (etag, 3, 11) == (last["etag"], last["version"], last["value"])
+
+
+def test_a_key_deleted_and_set_and_subscribed_anew_is_reported_with_its_latest_state(
+    store: Store, key: str
+) -> None:
+    name = f"{key}/a"
+    store.have(name, subscribed=True)
+    since = store.now()
+    store.delete(name)
+    etag = store.set(name, "11").json()["etag"]
+    store.subs(name)
+
+    last = _reported(store, since, key)[-1]
+    assert ("put", etag, 1, 11) == (last["op"], last["etag"], last["version"], last["value"])
+
+
+def test_a_change_is_reported_also_where_the_key_is_no_longer_subscribed(
+    store: Store, key: str
+) -> None:
+    name = f"{key}/a"
+    store.have(name, subscribed=True)
+    since = store.now()
+    etags = [store.put(name).json()["etag"]]
+    store.unsubs(name)
+    etags.append(store.put(name).json()["etag"])
+
+    assert {change["etag"] for change in _reported(store, since, key)} & set(etags)
+
+
 def test_a_write_that_was_refused_is_not_reported(store: Store, key: str) -> None:
     store.have(f"{key}/a", value="text", subscribed=True)
     since = store.now()

@@ -71,6 +71,16 @@ def test_a_wrong_region_is_named_with_what_would_be_right() -> None:
         load(environment)
 
 
+@pytest.mark.parametrize("variables", [{}, {"AWS_REGION": ""}])
+def test_where_aws_region_is_not_set_the_region_is_the_default_that_boto3_reads(
+    variables: dict[str, str],
+) -> None:
+    environment = {"KV_ENGINE": "dynamodb", "KV_TABLE": "t", "AWS_DEFAULT_REGION": "eu-west-1"}
+
+    assert "eu-west-1" == load({**environment, **variables}).region
+    assert "us-east-1" == load({**environment, "AWS_REGION": "us-east-1"}).region
+
+
 def test_the_table_is_required_by_dynamodb() -> None:
     with pytest.raises(SettingsError, match="KV_TABLE is missing"):
         load({"KV_ENGINE": "dynamodb"})

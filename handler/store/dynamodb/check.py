@@ -1,8 +1,8 @@
-"""The check at the start: is the table the one that the engine works with?"""
+"""The check at the start, whether the table is the one that the engine works with; and why not."""
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import ClientError
 
 from handler.settings import SettingsError
 from handler.store.dynamodb.items import table_definition
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
         TableDescriptionTypeDef,
     )
 
+# By the error's code, or by its type where no answer came.
 _REFUSALS = {
     "ResourceNotFoundException": "there is no such table in this region",
     "AccessDeniedException": "the function's role may not read it",
+    "ExpiredTokenException": "the AWS credentials have expired",
+    "UnrecognizedClientException": "DynamoDB does not know the AWS credentials",
+    "NoCredentialsError": "there are no AWS credentials to read it with",
 }
 
 
@@ -46,14 +50,23 @@ def check_keys(table: "TableDescriptionTypeDef") -> None:
             )
 
 
-def refusal(name: str, error: BotoCoreError | ClientError) -> str:
-    """Say why the table could not be looked at."""
+def code_of(error: Exception) -> str:
+    """Return what DynamoDB calls an error, or botocore where no answer came."""
     if isinstance(error, ClientError):
-        code = str(error.response["Error"]["Code"])
-        return f"KV_TABLE is {name!r}: {_REFUSALS.get(code, f'DynamoDB answers {code}')}"
-    if isinstance(error, NoCredentialsError):
-        return f"KV_TABLE is {name!r}: there are no AWS credentials to read it with"
-    return f"KV_TABLE is {name!r}: it can't be read ({type(error).__name__})"
+        return str(error.response["Error"]["Code"])
+    return type(error).__name__
+
+
+def is_refusal(error: Exception) -> bool:
+    """Tell whether the table is gone or may not be used, so that whoever runs it has to look."""
+    return code_of(error) in _REFUSALS
+
+
+def refusal(name: str, error: Exception) -> str:
+    """Say why the table could not be looked at."""
+    code = code_of(error)
+    reason = _REFUSALS.get(code, f"it can't be read ({code})")
+    return f"KV_TABLE is {name!r}: {reason}"
 
 
 def _keys(

@@ -26,26 +26,33 @@ _TOO_MUCH = ResponseTooLarge("this record did not fit; ask for it alone")
 def run_in_turn(
     operations: Sequence[Operation], store: Store, table: Table, clock: Callable[[], datetime]
 ) -> "Results":
-    """Run the operations; once DynamoDB is out of reach, the rest is not tried."""
+    """Run the operations; once DynamoDB is out of reach, the rest is checked, but not tried.
+
+    They could run side by side where their keys differ, and take less time. But then another caller
+    could see what a later one wrote without what the ones before it did, or a failure leave it so.
+    """
     results: Results = []
     room = MAX_PAGE_BYTES
     with table.within(_BUDGET):
         for group in _groups(operations):
             if _is_get(group[0]):
-                # More than an answer carries is not read at all: it would only fill the memory.
-                some: Results = [_TOO_MUCH] * len(group)
-                if room > 0:
-                    some = _get_all(group, table, clock)
-                room -= sum(
-                    json_bound(each.key, each.value) for each in some if isinstance(each, Record)
-                )
-                results += some
+                some = _get_all(group, table, clock)
             else:
-                results.append(attempt(group[0], store))
-            if isinstance(results[-1], EngineUnavailable):
-                break
-    not_tried = EngineUnavailable("not tried: DynamoDB is throttled or out of reach for now")
-    return results + [not_tried] * (len(operations) - len(results))
+                some = [attempt(group[0], store)]
+            for size, result in zip(map(_size, group, some), some, strict=True):
+                # What the answer has no room for would only fill the memory.
+                results.append(result if size <= room else _TOO_MUCH)
+                room -= size if size <= room else 0
+                if isinstance(result, EngineUnavailable):
+                    table.give_up(f"not tried, as one before it failed: {result.message}")
+    return results
+
+
+def _size(operation: Operation, result: Record | None | KVError) -> int:
+    """Return how much of the answer the value of a result takes."""
+    if operation.answers_value and isinstance(result, Record):
+        return json_bound(result.key, result.value)
+    return 0
 
 
 def _is_get(operation: Operation) -> bool:
@@ -69,7 +76,7 @@ def _get_all(gets: Sequence[Operation], table: Table, clock: Callable[[], dateti
         found = table.read_many([key for key in checked if isinstance(key, str)])
         items = {item["sk"]["S"]: item for item in found}
     except EngineUnavailable as error:
-        return [error] * len(gets)
+        return [error if isinstance(key, str) else key for key in checked]
     return [_answer(key, items.get(key), now) if isinstance(key, str) else key for key in checked]
 
 

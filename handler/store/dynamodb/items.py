@@ -6,7 +6,8 @@ attribute       holds
 pk              the shard: a digit, from a hash of the key, so that writes spread
 sk              the key; DynamoDB orders it by its UTF-8 bytes, as the contract does
 json            the value's JSON text, as it was sent
-packed          that text deflated, in its place where it is long: DynamoDB charges by the KiB
+packed          that text deflated, in its place where it is long and becomes shorter by a quarter
+                or more: DynamoDB charges by the KiB, and bytes travel as base64
 whole           the value where it is a whole number: so an increment is one request. There is no
                 other form beside it where that would say the same
 version         \
@@ -19,12 +20,13 @@ sweep_at        when DynamoDB may remove the item, in seconds (its TTL attribute
                 expiry, since the changes feed still reads it
 watched         the shard again, on subscribed records only: the index that lists them is sparse
 feed            the shard again, from the first subscription on: the index of the changes feed
-changed         the last change that watchers are told of: its time, verb and ETag
+changed         the last change that watchers are told of: its time, verb and ETag, and once another
+                record is in its record's place, the version that this one came to
 quiet           on records that nobody is subscribed to: what ``changed`` stays at
-gone            the version that was deleted last
 ==============  =================================================================================
 
-A deleted record stays as one that expired long ago, so "absent" is one condition.
+A deleted record stays as one that expired long ago, so "absent" is one condition; its ``version``
+is the one that was deleted.
 """
 
 import re
@@ -56,6 +58,8 @@ _UNPACKED_BYTES = 1024
 _QUICKLY = 1
 # Comes before every time, so that no cursor is before it.
 NEVER = "0"
+# Of a change: its time, verb and ETag.
+_WORDS = 3
 
 
 def table_definition(name: str) -> "CreateTableInputTypeDef":
@@ -143,7 +147,7 @@ def value_attributes(value: msgspec.Raw) -> "Item":
     plain = bytes(value)
     if len(plain) > _UNPACKED_BYTES:
         packed = zlib.compress(plain, _QUICKLY)
-        if len(packed) < len(plain):
+        if len(packed) * 4 <= len(plain) * 3:
             return {"packed": {"B": packed}}
     text = plain.decode()
     if not re.fullmatch("-?[0-9]{1,19}", text):
@@ -161,3 +165,21 @@ def sweep_time(moment: datetime) -> "Value":
 def change_mark(now: str, op: str, etag: str) -> str:
     """Return what ``changed`` holds: it orders by time, and no two are the same."""
     return f"{now} {op} {etag}"
+
+
+def last_words(item: "Item | None") -> str:
+    """Return what ``changed`` stays at where a record is made in the place of an expired one.
+
+    The version is added, since the item will hold another record's; nothing else of the text
+    changes, so that no cursor comes to be behind it.
+
+    Args:
+        item: What is left of the record before, if there was one.
+    """
+    if item is None or "feed" not in item:
+        return NEVER
+    words = item["changed"]["S"].split(" ")
+    # Fewer are none at all, and more have been the last words of a record before.
+    if len(words) == _WORDS:
+        words.append(item["version"]["N"])
+    return " ".join(words)

@@ -2,6 +2,7 @@
 
 import math
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,11 +10,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
+from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     HTTPClientError,
 )
@@ -22,7 +25,7 @@ from botocore.parsers import ResponseParserError
 
 from handler.errors import EngineUnavailable
 from handler.settings import SettingsError
-from handler.store.dynamodb.check import check_keys, refusal
+from handler.store.dynamodb.check import check_keys, code_of, is_refusal, refusal
 from handler.store.dynamodb.items import primary_key
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 
     from handler.store.dynamodb.items import Item
     from handler.store.dynamodb.writes import Write
+
+# Lambda logs either stream; with local:// stdout is the command's own.
+logger = Logger(service="kv-store", stream=sys.stderr)
 
 _CONNECT_SECONDS = 1
 _READ_SECONDS = 3
@@ -44,12 +50,17 @@ _REFUSED = frozenset(
     {
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "Throttling",
         "ThrottlingException",
+        "TooManyRequestsException",
         "TransactionConflictException",
         "TransactionInProgressException",
     }
 )
+# With these it does not say whether it did; their status tells the same, where there is one.
+_BROKEN = frozenset({"InternalServerError", "ServiceUnavailable"})
 _OUT_OF_REACH = "DynamoDB is throttled or out of reach for now; try again"
+_NO_TIME = "no time was left for it; send it again"
 
 
 class ConditionFailed(Exception):
@@ -92,6 +103,7 @@ class Table:
         self._sleep = sleep
         self._timer = timer
         self._deadline = self._limit = math.inf
+        self._given_up: str | None = None
         self.client: DynamoDBClient = boto3.client(
             "dynamodb",
             region_name=region,
@@ -117,8 +129,11 @@ class Table:
         """Start the time that the requests from here on may take together.
 
         Raises:
+            EngineUnavailable: The table was given up.
             SettingsError: The table is not there, is another one, or may not be read.
         """
+        if self._given_up is not None:
+            raise EngineUnavailable(self._given_up)
         self._deadline = min(self._timer() + _BUDGET, self._limit)
         if self._identity is None:
             self._identity = self._checked()
@@ -131,6 +146,11 @@ class Table:
             yield
         finally:
             self._limit = math.inf
+            self._given_up = None
+
+    def give_up(self, reason: str) -> None:
+        """Have no verb begin any more, up to the end of the block; the first reason counts."""
+        self._given_up = self._given_up or reason
 
     @property
     def has_time(self) -> bool:
@@ -187,7 +207,7 @@ class Table:
                 **write.arguments(),
             )
         except ClientError as error:
-            if _code(error) != "ConditionalCheckFailedException":
+            if code_of(error) != "ConditionalCheckFailedException":
                 raise
             # Without an item there was none, or it was not brought: some emulators never do.
             brought = cast("Item | None", error.response.get("Item"))
@@ -222,7 +242,7 @@ class Table:
                 self.client.transact_write_items, TransactItems=items, ClientRequestToken=token
             )
         except ClientError as error:
-            if _code(error) != "TransactionCanceledException":
+            if code_of(error) != "TransactionCanceledException":
                 raise
             reasons = {reason.get("Code") for reason in error.response["CancellationReasons"]}
             if reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
@@ -246,13 +266,14 @@ class Table:
     ) -> Any:
         """Send a request, again where it may succeed then."""
         if not self.has_time:
-            raise EngineUnavailable(_OUT_OF_REACH)
+            raise EngineUnavailable(_NO_TIME)
         attempt = 0
         while True:
             try:
                 return operation(**arguments)
             except (BotoCoreError, ClientError, ResponseParserError) as error:
                 if not _may_pass(error):
+                    self._look_into(error)
                     raise
                 if at_most_once and not _was_not_done(error):
                     raise OutcomeUnknown from error
@@ -261,6 +282,18 @@ class Table:
                     self.pause(attempt)
                 except EngineUnavailable as unavailable:
                     raise unavailable from error
+
+    def _look_into(self, error: Exception) -> None:
+        """Report a table that is gone, or may no longer be used: no defect of the handler.
+
+        Raises:
+            EngineUnavailable: It is that; its message says what to look at.
+        """
+        # At the start it is the settings' matter.
+        if self._identity is not None and is_refusal(error):
+            reason = refusal(self.name, error)
+            logger.error(reason)
+            raise EngineUnavailable(reason) from error
 
     def _checked(self) -> str:
         try:
@@ -272,19 +305,20 @@ class Table:
         return f"{table['TableArn']} {table.get('TableId')}"
 
 
-def _code(error: ClientError) -> str:
-    return str(error.response["Error"]["Code"])
-
-
 def _may_pass(error: Exception) -> bool:
     """Tell whether the same request may succeed a moment later."""
     if isinstance(error, ClientError):
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        return _code(error) in _REFUSED or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return isinstance(error, HTTPClientError | BotoConnectionError | ResponseParserError)
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return code_of(error) in _REFUSED | _BROKEN or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return isinstance(
+        error,
+        HTTPClientError | BotoConnectionError | CredentialRetrievalError | ResponseParserError,
+    )
 
 
 def _was_not_done(error: Exception) -> bool:
     if isinstance(error, ClientError):
-        return _code(error) in _REFUSED
-    return isinstance(error, ConnectTimeoutError | EndpointConnectionError)
+        return code_of(error) in _REFUSED
+    return isinstance(
+        error, ConnectTimeoutError | CredentialRetrievalError | EndpointConnectionError
+    )

@@ -13,6 +13,7 @@ from handler.preconditions import Etags
 from handler.store.dynamodb.items import (
     change_mark,
     is_live,
+    last_words,
     record_of,
     sweep_time,
     text_of,
@@ -20,7 +21,6 @@ from handler.store.dynamodb.items import (
 )
 from handler.store.dynamodb.verbs import Step, Verb, check_match
 from handler.store.dynamodb.writes import (
-    ABSENT,
     COUNTS,
     LIVE,
     NO_ITEM,
@@ -40,20 +40,30 @@ _ZERO = msgspec.Raw(b"0")
 class _ValueVerb(Verb, frozen=True, gc=False):
     """What set, put and incr have in common."""
 
-    def _make(self, value: msgspec.Raw, ttl: int | None, token: str | None) -> Write:
+    def _make(
+        self, item: "Item | None", value: msgspec.Raw, ttl: int | None, token: str | None
+    ) -> Write:
         """Return the write that makes a record where there is none.
 
-        An item may still be there, expired or deleted: what it tells the changes feed stays.
+        Args:
+            item: What is still there, expired or deleted: what it tells the changes feed stays.
+            value: The new record's value.
+            ttl: Its time to live.
+            token: The request's Idempotency-Key.
         """
         sets = {
             "version": ":one",
             "etag": ":etag",
             "created_at": ":now",
             "updated_at": ":now",
-            "quiet": "if_not_exists(changed, :never)",
+            "changed": ":last_words",
+            "quiet": ":last_words",
         }
         write = self._with_value(sets, value, ttl, token)
-        return write._replace(removes=(*write.removes, "watched"), condition=ABSENT)
+        return write._replace(
+            removes=(*write.removes, "watched"),
+            values={**write.values, ":last_words": {"S": last_words(item)}},
+        ).only_on(item)
 
     def _change(
         self,
@@ -137,13 +147,11 @@ class Set(_ValueVerb, frozen=True, gc=False):
 
     def guess(self) -> Write:
         """Return the write for a key that never was: there is nothing to clear away."""
-        write = self._make(self.value, self.ttl, self.token)
-        sets = {name: operand for name, operand in write.sets.items() if name != "quiet"}
-        return write._replace(sets=sets, removes=(), condition=NO_ITEM)
+        return self._make(None, self.value, self.ttl, self.token)._replace(removes=())
 
     def given(self, item: "Item | None") -> Step:
         if item is None or not is_live(item, self.now):
-            write = self._make(self.value, self.ttl, self.token)
+            write = self._make(item, self.value, self.ttl, self.token)
             return Step(write, self._after(item, self.value, self.ttl))
         if self._repeats(item, self.token):
             return Step(None, record_of(item))
@@ -173,7 +181,7 @@ class Put(_ValueVerb, frozen=True, gc=False):
             if self.if_match is not None:
                 raise VersionMismatch(f"If-Match names a state of {self.key!r}, which is not there")
             ttl = None if self.ttl is UNSET else self.ttl
-            return Step(self._make(self.value, ttl, self.token), after)
+            return Step(self._make(item, self.value, ttl, self.token), after)
         if self._repeats(item, self.token):
             return Step(None, record_of(item))
         check_match(item, self.if_match)
@@ -198,7 +206,8 @@ class Increment(_ValueVerb, frozen=True, gc=False):
     def given(self, item: "Item | None") -> Step:
         if item is None or not is_live(item, self.now):
             start = msgspec.Raw(b"%d" % self.by)
-            return Step(self._make(start, None, self.token), self._after(item, start, None))
+            write = self._make(item, start, None, self.token)
+            return Step(write, self._after(item, start, None))
         if self._repeats(item, self.token):
             return Step(None, record_of(item))
         if "whole" not in item:

@@ -118,7 +118,6 @@ class Delete(Verb, frozen=True, gc=False):
             sets={
                 "etag": ":etag",
                 "updated_at": ":now",
-                "gone": "version",
                 "expires_at": ":long_ago",
                 "sweep_at": ":sweep_at",
                 "changed": "if_not_exists(quiet, :changed)",

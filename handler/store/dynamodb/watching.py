@@ -5,10 +5,18 @@ environments differ. So a change may come to light after a later one. The feed's
 has two parts: ``floor``, before which everything has come to light and was reported, and the marks
 of the changes after it that were reported already. Nothing is passed over, and hardly anything is
 told twice.
+
+A cursor has room for so many marks. Where more changes than that come within half a minute, the
+latest keep theirs; those before them, up to ``unmarked``, are told at once like any other, and once
+more when all that belongs among them has come to light. To make them wait would stall the feed, and
+to pass over them could lose the one that comes late.
 """
 
+from base64 import urlsafe_b64encode
 from collections import deque
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -21,6 +29,7 @@ from handler.store.dynamodb.items import (
     KEPT,
     SUBSCRIPTIONS_INDEX,
     is_deleted,
+    is_live,
     record_of,
 )
 from handler.store.dynamodb.listing import merged
@@ -36,7 +45,8 @@ if TYPE_CHECKING:
 _COMES_TO_LIGHT = timedelta(seconds=30)
 # Less than deleted records are kept, for clocks that differ.
 _CURSOR_LIFE = KEPT - timedelta(hours=1)
-# Of an ETag, enough that no two in half a minute are alike: 48 random bits.
+# Of an ETag, enough that no two in half a minute are alike.
+_MARK_BYTES = 6
 _MARK_LENGTH = 8
 # So the cursor stays under half of what a gateway takes as request line and header fields.
 _MOST_MARKS = 400
@@ -52,23 +62,53 @@ class _Row(NamedTuple):
 
     @property
     def mark(self) -> str:
-        return self.changed.rpartition(" ")[2][:_MARK_LENGTH]
+        """The change's mark: in hexadecimal, as ETags are, it would take half as much again."""
+        etag = bytes.fromhex(self.changed.split(" ")[2])
+        return urlsafe_b64encode(etag[:_MARK_BYTES]).decode()
 
 
 class _Position(NamedTuple):
+    """Where a watcher stands in the feed.
+
+    Attributes:
+        floor: Up to here all was told, and nothing more will come to light.
+        unmarked: From there up to here all that had come to light was told, but has no marks.
+        marks: What was told after both.
+    """
+
     floor: str
+    unmarked: str
     marks: tuple[str, ...]
 
     @classmethod
     def parse(cls, text: str) -> "_Position":
-        floor, _, marks = text.partition("|")
+        floor, unmarked, marks = text.split("|")
         return cls(
             floor,
+            unmarked,
             tuple(marks[at : at + _MARK_LENGTH] for at in range(0, len(marks), _MARK_LENGTH)),
         )
 
+    @classmethod
+    def after(
+        cls, floor: str, unmarked: str, told: Sequence[_Row], others: Sequence[str] = ()
+    ) -> "_Position":
+        """Return the position that marks as much as it can.
+
+        Args:
+            floor: See above.
+            unmarked: See above, as far as it had come to already.
+            told: The rows to mark, oldest first.
+            others: Marks of rows after them.
+        """
+        surplus = len(told) + len(others) - _MOST_MARKS
+        if surplus > 0:
+            unmarked = told[surplus - 1].changed
+            told = told[surplus:]
+        return cls(floor, max(floor, unmarked), (*(row.mark for row in told), *others))
+
     def __str__(self) -> str:
-        return f"{self.floor}|{''.join(self.marks)}"
+        return f"{self.floor}|{self.unmarked}|{''.join(self.marks)}"
 
 
 def subscribed_keys(table: Table, after: str | None, now: str, wanted: int) -> "Iterator[str]":
@@ -89,8 +129,8 @@ def subscribed_keys(table: Table, after: str | None, now: str, wanted: int) -> "
 def now_cursor(table: Table, cursors: Cursors, now: datetime) -> str:
     """Return the cursor of now: all changes that show already are taken as reported."""
     floor = time_text(now - _COMES_TO_LIGHT)
-    marks = deque((row.mark for row in _rows(table, floor, _MOST_MARKS)), _MOST_MARKS)
-    return cursors.seal(_LISTING, str(_Position(floor, tuple(marks))))
+    shown = deque(_rows(table, floor, _MOST_MARKS), _MOST_MARKS + 1)
+    return cursors.seal(_LISTING, str(_Position.after(floor, floor, tuple(shown))))
 
 
 def changes_since(
@@ -105,10 +145,8 @@ def changes_since(
     if position.floor < time_text(now - _CURSOR_LIFE):
         raise InvalidCursor("this cursor is too old: changes after it are no longer kept")
     settled = time_text(now - _COMES_TO_LIGHT)
-    told = _select(
-        _rows(table, position.floor, limit + len(position.marks) + 1), position, limit, settled
-    )
-    changes = _read(table, told.fresh)
+    told = _select(_open_rows(table, position, limit, settled), position, limit)
+    changes = _read(table, told.fresh, time_text(now))
     if len(changes) < len(told.fresh):
         told = told.cut_at(told.fresh[len(changes)])
     after = told.next_position(position, settled)
@@ -138,27 +176,36 @@ class _Selection(NamedTuple):
         if not self.complete:
             floor = min(settled, self.passed[-1].changed if self.passed else position.floor)
         floor = max(floor, position.floor)
-        marks = [row.mark for row in self.passed if row.changed > floor]
+        told = [row for row in self.passed if row.changed > floor]
+        others: list[str] = []
         if not self.complete:
             # Rows that were not reached may have been reported already.
             reached = {row.mark for row in self.passed}
-            marks += [mark for mark in position.marks if mark not in reached]
-        return _Position(floor, tuple(marks[:_MOST_MARKS]))
+            others = [mark for mark in position.marks if mark not in reached]
+        return _Position.after(floor, position.unmarked, told, others)
 
 
-def _select(rows: "Iterator[_Row]", position: _Position, limit: int, settled: str) -> _Selection:
+def _open_rows(table: Table, position: _Position, limit: int, settled: str) -> "Iterator[_Row]":
+    """Yield the rows that may have something new, oldest first."""
+    if position.floor < position.unmarked:
+        # Those that come late among the unmarked can't be told from the others; so all of them
+        # wait until no more will.
+        end = min(position.unmarked, settled)
+        yield from takewhile(
+            lambda row: row.changed <= end, _rows(table, position.floor, limit + 1)
+        )
+    yield from _rows(table, position.unmarked, limit + len(position.marks) + 1)
+
+
+def _select(rows: "Iterator[_Row]", position: _Position, limit: int) -> _Selection:
     selection = _Selection([], [], complete=True)
     reported = frozenset(position.marks)
-    to_mark = 0
     for row in rows:
         if row.mark not in reported:
-            # A cursor holds so many marks: past them, a change waits until it needs none.
-            waits = row.changed > settled and to_mark >= _MOST_MARKS
-            if waits or len(selection.fresh) == limit:
+            if len(selection.fresh) == limit:
                 return selection._replace(complete=False)
             selection.fresh.append(row)
         selection.passed.append(row)
-        to_mark += row.changed > settled
     return selection
 
 
@@ -174,7 +221,7 @@ def _rows(table: Table, floor: str, wanted: int) -> "Iterator[_Row]":
     return (_Row(item["sk"]["S"], item["changed"]["S"]) for item in items)
 
 
-def _read(table: Table, rows: list[_Row]) -> list[Change | None]:
+def _read(table: Table, rows: list[_Row], now: str) -> list[Change | None]:
     """Return the change of each row, up to the last that an answer has room for.
 
     The index only says which keys changed: what they hold is read from the table itself.
@@ -185,7 +232,7 @@ def _read(table: Table, rows: list[_Row]) -> list[Change | None]:
         some = rows[start : start + MOST_KEYS]
         items = {item["sk"]["S"]: item for item in table.read_many([row.key for row in some])}
         for row in some:
-            change = _change_of(items[row.key]) if row.key in items else None
+            change = _change_of(items[row.key], now) if row.key in items else None
             room -= json_bound(change.key, change.value) if change else 0
             if room < 0:
                 return changes
@@ -193,14 +240,23 @@ def _read(table: Table, rows: list[_Row]) -> list[Change | None]:
     return changes
 
 
-def _change_of(item: "Item") -> Change:
-    """Return the last change that watchers are told of, with the record's state of now."""
-    at, op, etag = item["changed"]["S"].split(" ")
-    key = item["sk"]["S"]
-    if op == "del":
-        return Change(key, "del", int(item["gone"]["N"]), etag, _NULL, at)
-    if is_deleted(item):
+def _change_of(item: "Item", now: str) -> Change:
+    """Return what watchers are told of an item.
+
+    Of a key that is subscribed now that is the record's state. Else it is the last change while it
+    was, with what has become of the record since; where another took its place, that it is gone.
+    """
+    if is_live(item, now) and "watched" in item:
+        return _put_of(item)
+    at, op, etag, *version = item["changed"]["S"].split(" ")
+    if op == "put" and not version:
+        if not is_deleted(item):
+            return _put_of(item)
         at, etag = item["updated_at"]["S"], item["etag"]["S"]
-        return Change(key, "del", int(item["gone"]["N"]), etag, _NULL, at)
+    gone = version[0] if version else item["version"]["N"]
+    return Change(item["sk"]["S"], "del", int(gone), etag, _NULL, at)
+
+
+def _put_of(item: "Item") -> Change:
     record = record_of(item)
-    return Change(key, "put", record.version, record.etag, record.value, record.updated_at)
+    return Change(record.key, "put", record.version, record.etag, record.value, record.updated_at)

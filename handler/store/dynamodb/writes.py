@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 # The clauses of the conditions. DynamoDB sweeps late, so an expired item counts as absent here.
 UNEXPIRED = "attribute_not_exists(expires_at) OR expires_at > :now"
 LIVE = f"attribute_exists(pk) AND ({UNEXPIRED})"
-ABSENT = "attribute_not_exists(pk) OR expires_at <= :now"
 NO_ITEM = "attribute_not_exists(pk)"
 NOT_DONE_YET = "etag <> :etag"
 NOT_REPEATED = "(attribute_not_exists(request_token) OR request_token <> :token)"

@@ -164,11 +164,13 @@ class MemoryStore:
         if since is None:
             return [], self._cursors.seal(listing, str(self._feed.position))
         position = int(self._cursors.open(listing, since))
+        now = self._clock()
         newer = self._feed.since(position)[:limit]
-        newer = newer[: weigh_in([change for _, change in newer])]
-        if newer:
-            position = newer[-1][0]
-        return [change for _, change in newer], self._cursors.seal(listing, str(position))
+        changes = [self._latest(change, now) for _, change in newer]
+        changes = changes[: weigh_in(changes)]
+        if changes:
+            position = newer[len(changes) - 1][0]
+        return changes, self._cursors.seal(listing, str(position))
 
     def batch(
         self, operations: Sequence[Operation], *, atomic: bool
@@ -235,7 +237,7 @@ class MemoryStore:
         self._make_room(record.size - (old.size if old else 0), at)
         self._records.replace(key, record, token)
         if record.subscribed:
-            self._announce(Change(key, "put", record.version, record.etag, value, at))
+            self._announce(_put_of(record))
         return record
 
     def _new_etag(self) -> str:
@@ -256,6 +258,11 @@ class MemoryStore:
         flagged = msgspec.structs.replace(record, subscribed=subscribed)
         self._records.replace(record.key, flagged, self._records.token(record.key))
         return flagged
+
+    def _latest(self, change: Change, now: datetime) -> Change:
+        """Return the state of now, where the key is subscribed, and else the change as it was."""
+        record = self._find(change.key, now)
+        return _put_of(record) if record is not None and record.subscribed else change
 
     def _announce(self, *changes: Change) -> None:
         if self._unannounced is not None:
@@ -294,6 +301,10 @@ class MemoryStore:
 
 def _not_found(key: str) -> KeyNotFound:
     return KeyNotFound(f"there is no key {key!r}")
+
+
+def _put_of(record: Record) -> Change:
+    return Change(record.key, "put", record.version, record.etag, record.value, record.updated_at)
 
 
 def _check_match(key: str, record: Record | None, if_match: Etags | None) -> None:

@@ -1,5 +1,8 @@
 """The DynamoDB engine: what is its own beside what the contract's cases hold every engine to."""
 
+import random
+from base64 import b64encode
+
 import msgspec
 import pytest
 
@@ -148,6 +151,22 @@ def test_a_value_comes_back_as_it_was_sent_whatever_was_there_before(
 
     assert text.encode() == value(store.put("a", raw)) == value(store.get("a"))
     assert text.encode() == value(store.page("", 10, None).items[0])
+
+
+def test_a_value_is_packed_only_where_that_saves_a_quarter_of_it(
+    store: DynamoStore, table: Table
+) -> None:
+    # Base64 has 6 bits in each character, so that it can't become shorter by a quarter.
+    barely = f'"{b64encode(random.Random(1).randbytes(3000)).decode()}"'
+    well = "[" + "123456789," * 300 + "0]"
+    store.set("barely", msgspec.Raw(barely.encode()))
+    store.set("well", msgspec.Raw(well.encode()))
+
+    items = {key: table.read(key) or {} for key in ("barely", "well")}
+
+    assert {"barely": True, "well": False} == {key: "json" in items[key] for key in items}
+    assert barely.encode() == value(store.get("barely"))
+    assert well.encode() == value(store.get("well"))
 
 
 def test_two_values_of_384_kib_follow_each_other(store: DynamoStore) -> None:

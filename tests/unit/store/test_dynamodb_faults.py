@@ -1,10 +1,14 @@
 """What callers see when DynamoDB is throttled, out of reach, or its answers get lost."""
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 
 import msgspec
 import pytest
+from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
 
 from handler.errors import (
     EngineUnavailable,
@@ -14,9 +18,11 @@ from handler.errors import (
     NotSubscribed,
     VersionMismatch,
 )
-from handler.operations import BatchBody
+from handler.model import Record
+from handler.operations import BatchBody, Get, Incr
 from handler.store.dynamodb.engine import DynamoStore
 from handler.store.dynamodb.table import Table
+from tests import dynamodb
 from tests.dynamodb import Wire
 from tests.unit.store.conftest import Clock
 
@@ -36,6 +42,24 @@ each_write = pytest.mark.parametrize(
     ],
     ids=["put", "incr", "put with If-Match"],
 )
+
+
+@contextmanager
+def failing(table: Table, error: Exception, times: int = 100) -> Iterator[None]:
+    """Have the next requests fail, before they are sent."""
+    rest = [error] * times
+
+    def fail(**_: object) -> None:
+        if rest:
+            raise rest.pop()
+
+    table.client.meta.events.register("before-call.dynamodb", fail)
+    yield
+    table.client.meta.events.unregister("before-call.dynamodb", fail)
+
+
+def errors_of(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [each for each in caplog.records if each.levelno == logging.ERROR]
 
 
 @pytest.fixture
@@ -168,7 +192,81 @@ def test_a_write_that_was_throttled_is_sent_again(
     assert ["UpdateItem"] * 3 == wire.requests
 
 
-@pytest.mark.parametrize("error", [THROTTLED, BROKEN])
+@pytest.mark.parametrize("metadata", [{}, {"ResponseMetadata": {"HTTPStatusCode": 400}}])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "InternalServerError",
+        "ProvisionedThroughputExceededException",
+        "ServiceUnavailable",
+        "Throttling",
+        "TooManyRequestsException",
+    ],
+)
+def test_what_may_pass_is_known_by_its_code_alone(
+    made: DynamoStore, table: Table, code: str, metadata: dict[str, object]
+) -> None:
+    error = ClientError({"Error": {"Code": code}, **metadata}, "any")
+
+    with failing(table, error), pytest.raises(EngineUnavailable) as caught:
+        made.get("a")
+    with failing(table, error, times=1):
+        record = made.put("a", TWO)
+
+    assert {"Retry-After": "1"} == caught.value.headers
+    assert 2 == record.version
+
+
+def test_credentials_that_can_not_be_fetched_for_now_make_it_unavailable(
+    made: DynamoStore, table: Table, wire: Wire
+) -> None:
+    error = CredentialRetrievalError(provider="any", error_msg="as told")
+
+    with failing(table, error), pytest.raises(EngineUnavailable):
+        made.put("a", TWO)
+    wire.requests.clear()
+    with failing(table, error, times=1):
+        assert 2 == made.put("a", TWO).version
+    # Nothing had been sent, so there was nothing to look for.
+    assert ["UpdateItem"] == wire.requests
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ClientError({"Error": {"Code": "ExpiredTokenException"}}, "any"), "credentials"),
+        (ClientError({"Error": {"Code": "UnrecognizedClientException"}}, "any"), "credentials"),
+        (ClientError({"Error": {"Code": "AccessDeniedException"}}, "any"), "role"),
+        (NoCredentialsError(), "credentials"),
+    ],
+    ids=["expired", "unknown", "denied", "none"],
+)
+def test_credentials_that_no_longer_hold_make_it_unavailable_and_are_logged(
+    made: DynamoStore,
+    table: Table,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    reason: str,
+) -> None:
+    with failing(table, error), pytest.raises(EngineUnavailable, match=reason):
+        made.put("a", TWO)
+
+    assert [True] == [reason in each.getMessage() for each in errors_of(caplog)]
+
+
+def test_a_table_that_was_deleted_makes_it_unavailable_and_is_named(
+    made: DynamoStore, table: Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = dynamodb.open_table(dynamodb.make_table())
+    other.client.delete_table(TableName=other.name)
+
+    with pytest.raises(EngineUnavailable, match=f"KV_TABLE is '{other.name}': there is no such"):
+        DynamoStore(other).get("a")
+
+    assert [True] == [other.name in each.getMessage() for each in errors_of(caplog)]
+
+
+@pytest.mark.parametrize("error", [THROTTLED, BROKEN, (502, "any")])
 def test_a_read_is_sent_again_whatever_went_wrong(
     made: DynamoStore, wire: Wire, error: tuple[int, str]
 ) -> None:
@@ -239,6 +337,55 @@ def test_a_batch_says_which_of_its_operations_were_done(made: DynamoStore, wire:
     ]
     assert isinstance(results[3], KVError)
     assert results[3].message.startswith("not tried")
+
+
+def test_a_batch_names_what_is_wrong_with_an_operation_also_where_it_is_not_tried(
+    made: DynamoStore, wire: Wire
+) -> None:
+    operations = [
+        {"op": "incr", "key": "a"},
+        {"op": "get", "key": "a"},
+        {"op": "get", "key": "a//b"},
+        {"op": "set", "key": "", "value": 1},
+        {"op": "put", "key": "a", "value": "x" * 400_000},
+        {"op": "del", "key": "a", "if_match": '"'},
+        {"op": "del", "key": "a"},
+    ]
+    body = msgspec.json.decode(json.dumps({"operations": operations}), type=BatchBody)
+    wire.throttle("UpdateItem")
+    wire.requests.clear()
+
+    results = made.batch(body.operations, atomic=False)
+
+    unavailable = "EngineUnavailable"
+    assert [
+        *(unavailable, unavailable, "InvalidKey", "InvalidKey", "ValueTooLarge"),
+        *("InvalidRequest", unavailable),
+    ] == [type(result).__name__ for result in results]
+    assert ["UpdateItem"] * 4 == wire.requests
+
+
+def test_after_a_batch_that_gave_up_the_next_request_is_tried(
+    made: DynamoStore, wire: Wire
+) -> None:
+    wire.throttle("BatchGetItem")
+    made.batch([Get("a"), Incr("a")], atomic=False)
+
+    assert 2 == made.increment("a", 1).version
+
+
+def test_a_batch_that_has_no_time_left_says_so(made: DynamoStore, table: Table) -> None:
+    seconds = count(0, 0.5)
+    table._timer = lambda: next(seconds)
+
+    results = made.batch([Incr("a")] * 30, atomic=False)
+
+    done = made.get("a").version - 1
+    assert 0 < done < 30
+    assert [Record] * done == [type(result) for result in results[:done]]
+    for result in results[done:]:
+        assert isinstance(result, EngineUnavailable)
+        assert "no time was left" in result.message
 
 
 def test_an_atomic_batch_whose_answer_got_lost_is_done_once(made: DynamoStore, wire: Wire) -> None:
