@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # More than a timer of the operating system takes is no use to anybody.
 _MOST_SECONDS = 1_000_000
+_HIGHEST_PORT = 65_535
 
 
 class Parser(argparse.ArgumentParser):
@@ -151,7 +152,7 @@ def _config(command: Parser) -> None:
 def _serve(command: Parser) -> None:
     command.add_argument("--host", metavar="H", default="127.0.0.1", help="default: 127.0.0.1")
     command.add_argument(
-        "--port", metavar="P", type=_count, default=3000, help="default: 3000; 0: any that is free"
+        "--port", metavar="P", type=_port, default=3000, help="default: 3000; 0: any that is free"
     )
     command.add_argument(
         "--let-anyone-in",
@@ -207,9 +208,7 @@ COMMANDS = {
     "copy": Command(commands.copy, "copy one store into another, and compare them", _copy),
     "status": Command(commands.status, "print what the store says of itself", _nothing),
     "config": Command(commands.config_show, "show and set the profiles", _config),
-    "serve": Command(
-        commands.serve, "serve the endpoint (default: local://) as HTTP", _serve, in_shell=False
-    ),
+    "serve": Command(commands.serve, "serve the endpoint (default: local://) as HTTP", _serve),
     "completion": Command(
         commands.completion, "print a completion script", _completion, in_shell=False
     ),
@@ -260,6 +259,12 @@ def _whole_or_none(text: str) -> int | None:
 def _count(text: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to {_HIGHEST_PORT}")
     return int(text)
 
 

@@ -1,6 +1,8 @@
 """The shell: scripts on stdin, and the prompt at a terminal."""
 
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ import pytest
 
 from kv_client.shell import split
 from tests import gateways
-from tests.command_line import Ended, kv, process, written
+from tests.command_line import Ended, kv, process, start, written
 from tests.polling import eventually
 
 _UP, _TAB, _CTRL_C, _CTRL_D = "\x1b[A", "\t", "\x03", "\x04"
@@ -121,10 +123,22 @@ def test_each_line_of_a_script_shows_before_the_next_one_runs() -> None:
     assert ["1", "3"] == [ended.lines[0], ended.lines[2]]
 
 
-def test_programs_that_run_until_they_are_ended_are_none_of_the_shells_commands() -> None:
-    assert [2, 2, 2] == [
-        _script(f"{name}\n").status for name in ("serve", "shell", "completion zsh")
-    ]
+def test_the_shell_itself_and_what_other_shells_read_are_none_of_its_commands() -> None:
+    assert [2, 2] == [_script(f"{name}\n").status for name in ("shell", "completion zsh")]
+
+
+def test_the_shell_serves_until_it_is_told_to_end() -> None:
+    with start("shell", endpoint="local://", stdin=subprocess.PIPE) as program:
+        assert program.stdin
+        assert program.stdout
+        program.stdin.write("serve --port 0\nincr a\n")
+        program.stdin.close()
+        served = program.stdout.readline()
+        program.send_signal(signal.SIGTERM)
+        after = program.stdout.read()
+
+    assert served.startswith("serving local:// at http://127.0.0.1:")
+    assert ("1\n", 0) == (after, program.wait(30))
 
 
 def test_a_new_instance_is_told_within_the_shell_too() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kv_client.api import KVClient
-from tests.command_line import PROGRAM, Terminal, kv, process, start, written
+from tests.command_line import PROGRAM, Terminal, kv, process, written
 from tests.polling import eventually
 from tests.servers import answering, silence
 
@@ -123,17 +123,6 @@ def test_ctrl_c_ends_with_130_and_no_traceback(words: list[str]) -> None:
         assert program.stderr
 
         assert (130, b"", b"") == (program.returncode, program.stdout.read(), program.stderr.read())
-
-
-def test_ctrl_c_ends_serve_with_130_or_0_and_no_traceback() -> None:
-    with start("serve", "--port", "0", endpoint="local://") as program:
-        assert program.stdout
-        program.stdout.readline()
-        program.send_signal(signal.SIGINT)
-        _, stderr = program.communicate(timeout=10)
-
-    assert program.returncode in (0, 130)
-    assert "" == stderr
 
 
 def test_a_complaint_is_red_at_a_terminal_only() -> None:
