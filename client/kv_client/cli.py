@@ -52,7 +52,7 @@ def run(argv: Sequence[str], streams: Streams, shell: Context | None = None) -> 
                 streams.stdout.flush()
         except KVError as error:
             context.complain(f"{type(error).__name__}: {error.message}")
-            status = exit_status(error)
+            status = ExitStatus.PARTIAL if context.done_in_part else exit_status(error)
         except (UsageError, EndpointError) as error:
             context.complain(str(error))
             status = ExitStatus.USAGE

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from kv_client import config
 from kv_client.context import Context, UsageError
-from kv_client.errors import DeliveryRefused, KeyNotFound, KVError, NotSubscribed
+from kv_client.errors import DeliveryRefused, KeyNotFound, KVError, NotSubscribed, OutOfReach
 from kv_client.status import ExitStatus, exit_status
 from kv_client.values import open_bytes, read_value, shown, shown_on_a_line
 
 if TYPE_CHECKING:
     from kv_client.records import Record
     from kv_client.topics import Told, Topic
+    from kv_client.transfer import Import
 
 _COLOURS = {"put": "32", "del": "31"}
 
@@ -65,17 +66,23 @@ def put(context: Context, args: Namespace) -> None:
 
 def del_(context: Context, args: Namespace) -> ExitStatus:
     failures = []
-    for key in args.keys:
+    for number, key in enumerate(args.keys, 1):
         try:
             context.client.delete(key, if_match=args.if_match)
         except KVError as error:
             context.complain(f"{type(error).__name__}: {error.message}")
             failures.append(exit_status(error))
+            if isinstance(error, OutOfReach):
+                # Each of the others would wait as long for nothing.
+                if rest := args.keys[number:]:
+                    context.complain(f"so these were not tried: {' '.join(rest)}")
+                break
         else:
+            context.done_in_part = True
             _confirm_key(context, "deleted", key)
     if not failures:
         return ExitStatus.OK
-    return failures[0] if len(failures) == len(args.keys) else ExitStatus.PARTIAL
+    return ExitStatus.PARTIAL if context.done_in_part else failures[0]
 
 
 def getall(context: Context, args: Namespace) -> None:
@@ -191,14 +198,26 @@ def import_(context: Context, args: Namespace) -> ExitStatus:
                 context.complain(message)
 
         work = Import(context.client, Mode(args.mode), dry_run=args.dry_run, complain=complain)
-        work.run(read_lines(stream, progress.update))
+        try:
+            work.run(read_lines(stream, progress.update))
+        except BaseException:
+            # Be it the store that is lost, the time that is over, or Ctrl-C.
+            context.done_in_part = work.wrote
+            if work.wrote:
+                progress.close()
+                _summarise(context, args, work)
+            raise
+    _summarise(context, args, work)
+    return ExitStatus.PARTIAL if work.counts[Outcome.FAILED] else ExitStatus.OK
+
+
+def _summarise(context: Context, args: Namespace, work: "Import") -> None:
     counts = {str(outcome): count for outcome, count in work.counts.items()}
     if context.json:
         context.print_object(counts)
     else:
         summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
         context.print(f"would be: {summary}" if args.dry_run else summary)
-    return ExitStatus.PARTIAL if work.counts[Outcome.FAILED] else ExitStatus.OK
 
 
 def copy(context: Context, args: Namespace) -> ExitStatus:

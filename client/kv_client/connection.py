@@ -70,6 +70,7 @@ class Connection:
         self.timeout = timeout
         self.retries = retries
         self.instance = ""
+        self._closed = False
 
     def send(
         self,
@@ -95,7 +96,11 @@ class Connection:
 
         Raises:
             KVError: What the store, or something on the way to it, answered in place of a success.
+            RuntimeError: The connection was closed.
         """
+        if self._closed:
+            # The session would open it again.
+            raise RuntimeError("the client is closed")
         url = self.endpoint.base + path
         if query:
             url += "?" + _query(query)
@@ -125,13 +130,14 @@ class Connection:
                 again = response.status_code in _WORTH_ANOTHER_TRY and (repeatable or not_done)
                 wait = _retry_after(response)
             perhaps_done = perhaps_done or not not_done
-            wait = max(wait, _back_off(attempt))
+            wait = max(wait, back_off(attempt))
             if not again or attempt == self.retries or time.monotonic() + wait >= deadline:
                 raise error
             time.sleep(wait)
         raise AssertionError
 
     def close(self) -> None:
+        self._closed = True
         self.endpoint.session.close()
 
     def _exchange(self, request: requests.Request, deadline: float) -> requests.Response:
@@ -205,7 +211,7 @@ def _query(parameters: Mapping[str, str]) -> str:
         raise InvalidRequest(f"the request is not UTF-8: {error}") from error
 
 
-def _back_off(attempt: int) -> float:
+def back_off(attempt: int) -> float:
     """Return seconds to wait, of random length so that clients do not come back all at once."""
     longest: float = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
     return longest * random.uniform(0.5, 1)  # noqa: S311

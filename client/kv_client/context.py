@@ -31,10 +31,14 @@ class Context:
         streams: Where it reads and writes.
         args: The parsed command line.
         shell: The shell's context, where the command was given in one.
+
+    Attributes:
+        done_in_part: Whether something was done that a failure from now on does not undo.
     """
 
     def __init__(self, streams: Streams, args: Namespace, shell: "Context | None" = None) -> None:
         self.streams = streams
+        self.done_in_part = False
         self.options = Namespace(**{name: getattr(args, name) for name in _OPTIONS})
         self._shell = shell
         self._client: KVClient | None = None

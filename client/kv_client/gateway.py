@@ -306,6 +306,7 @@ class _Channel(HTTPChannel):
     task_class = _Task
     error_task_class = _ErrorTask
     _lingers = False
+    will_close: bool
 
     def handle_close(self) -> None:
         if self.will_close and not self._lingers:

@@ -89,6 +89,8 @@ def test_what_lambda_refuses_ends_with_its_code_and_names_the_function(
         None,
         [],
         {"other": 1},
+        {"statusCode": 200, "body": {}},
+        {"statusCode": 200, "headers": []},
         "text",
     ],
 )

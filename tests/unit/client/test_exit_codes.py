@@ -74,6 +74,28 @@ def test_a_success_that_is_no_stores_is_out_of_reach(words: list[str], content: 
         assert 7 == kv(*words, "--retries", "0", endpoint=server.url).status
 
 
+@pytest.mark.parametrize(
+    ("command", "content"),
+    [
+        ("getall", {"items": {}, "cursor": None}),
+        ("getall", {"items": [5], "cursor": None}),
+        ("getall", {"items": [{}], "cursor": None}),
+        ("getall", {"items": [{"key": 5, "value": 1}], "cursor": None}),
+        ("getall", {"items": [{"key": "a"}], "cursor": None}),
+        ("getall", {"items": [], "cursor": []}),
+        ("suball", {"keys": 5, "cursor": None}),
+        ("suball", {"keys": [5], "cursor": None}),
+        ("suball", {"keys": []}),
+    ],
+)
+def test_a_page_that_is_no_stores_is_out_of_reach(command: str, content: object) -> None:
+    with answering(success(content)) as server:
+        ended = kv(command, endpoint=server.url)
+
+    assert (7, "") == ended[:2]
+    assert "is it a kv-store?" in ended.stderr
+
+
 @pytest.mark.parametrize("status", [400, 413])
 def test_what_a_gateway_refuses_by_itself_is_refused_input(status: int) -> None:
     with answering(answer(status, {"message": "no"})) as server:
