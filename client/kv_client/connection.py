@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 from urllib3.exceptions import LocationValueError, NewConnectionError
@@ -22,6 +22,8 @@ from kv_client.errors import (
     MethodNotAllowed,
     OutOfReach,
     RequestTooLarge,
+    RouteNotFound,
+    StoreFull,
     Throttled,
     named,
 )
@@ -38,7 +40,11 @@ _WORTH_ANOTHER_TRY = (
 
 
 # What a gateway on the way refuses by itself.
-_GATEWAY_REFUSALS: dict[int, type[KVError]] = {400: InvalidRequest, 413: RequestTooLarge}
+_GATEWAY_REFUSALS: dict[int, type[KVError]] = {
+    400: InvalidRequest,
+    413: RequestTooLarge,
+    507: StoreFull,
+}
 
 
 class Answer(NamedTuple):
@@ -166,6 +172,8 @@ class Connection:
             content = None
         message = content.get("message") if isinstance(content, dict) else None
         if isinstance(content, dict) and (error := named(str(content.get("error")))):
+            if error in (RouteNotFound, MethodNotAllowed) and urlsplit(self.endpoint.base).path:
+                message = f"{message}; the endpoint is a path of that server: {self.endpoint.url}"
             return _restored(error, str(message), content, response)
         return self._foreign_error(response, message)
 

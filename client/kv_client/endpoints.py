@@ -17,6 +17,7 @@ from handler import __version__
 from handler.errors import body_of
 from kv_client import config
 from kv_client.errors import (
+    AccessDenied,
     EndpointError,
     HandlerFailed,
     HandlerTimeout,
@@ -66,7 +67,8 @@ def open_endpoint(
 
     Raises:
         EndpointError: There is no such kind of endpoint, or its URL is not complete.
-        AccessDenied: AWS, asked where a stack's endpoint is, does not know the caller.
+        AccessDenied: AWS, asked where a stack's endpoint is, does not know the caller; or the
+            handler of ``local://`` has no credentials for its table.
         OutOfReach: AWS did not answer that.
     """
     scheme, _, name = url.partition("://")
@@ -220,6 +222,7 @@ class LocalAdapter(FunctionAdapter):
 
     Raises:
         EndpointError: The environment tells the handler to run in a way that it can't.
+        AccessDenied: There are no credentials for its table.
     """
 
     _one_at_a_time = threading.Lock()
@@ -231,6 +234,10 @@ class LocalAdapter(FunctionAdapter):
         try:
             from handler.app import lambda_handler
         except SettingsError as error:
+            from botocore.exceptions import NoCredentialsError
+
+            if isinstance(error.__cause__, NoCredentialsError):
+                raise AccessDenied(str(error)) from error
             raise EndpointError(str(error)) from error
         self._handler = lambda_handler
 

@@ -27,6 +27,7 @@ from kv_client.endpoints import (
 )
 from kv_client.errors import (
     AccessDenied,
+    EndpointError,
     HandlerFailed,
     HandlerTimeout,
     InternalError,
@@ -265,6 +266,8 @@ def _ask(endpoint: Endpoint, request: requests.PreparedRequest) -> HTTPResponse:
         return error_response(HandlerTimeout(f"no answer within {_TIMEOUT:.0f} seconds"))
     except KVError as error:
         return error_response(error)
+    except EndpointError as error:
+        return error_response(HandlerFailed(str(error)))
     except requests.RequestException:
         return error_response(HandlerFailed("the endpoint behind this gateway is out of reach"))
     return HTTPResponse(response.status_code, dict(response.headers), response.content)

@@ -4,7 +4,7 @@ import pytest
 
 from kv_client import errors
 from kv_client.status import exit_status
-from tests.command_line import kv
+from tests.command_line import kv, process
 from tests.servers import answer, answering, failure, record, reset, success
 
 # What a store, or something on the way to it, answers to get, and the code that it ends with.
@@ -96,7 +96,14 @@ def test_a_page_that_is_no_stores_is_out_of_reach(command: str, content: object)
     assert "is it a kv-store?" in ended.stderr
 
 
-@pytest.mark.parametrize("status", [400, 413])
+def test_a_place_on_a_server_that_is_not_the_stores_is_out_of_reach(gateway: str) -> None:
+    ended = kv("get", "name", endpoint=f"{gateway}/prod")
+
+    assert (7, "") == ended[:2]
+    assert f"the endpoint is a path of that server: {gateway}/prod\n" in ended.stderr
+
+
+@pytest.mark.parametrize("status", [400, 413, 507])
 def test_what_a_gateway_refuses_by_itself_is_refused_input(status: int) -> None:
     with answering(answer(status, {"message": "no"})) as server:
         assert 5 == kv("set", "a", "1", endpoint=server.url).status
@@ -116,7 +123,7 @@ def test_every_error_has_an_exit_code_and_none_is_a_defect() -> None:
         for name in errors.__all__
         if isinstance(kind := getattr(errors, name), type)
         and issubclass(kind, errors.KVError)
-        and kind not in (errors.KVError, errors.RouteNotFound, errors.MethodNotAllowed)
+        and kind is not errors.KVError
     ]
 
     assert kinds
@@ -172,6 +179,15 @@ def test_an_endpoint_that_is_none_is_wrong_usage(endpoint: str) -> None:
 
     assert (2, "") == ended[:2]
     assert "endpoint" in ended.stderr
+
+
+def test_a_handler_without_credentials_for_its_table_is_not_allowed_in() -> None:
+    dynamodb = {"KV_ENGINE": "dynamodb", "KV_TABLE": "kv", "AWS_REGION": "eu-central-1"}
+
+    ended = process("get", "name", endpoint="local://", **dynamodb)
+
+    assert (6, b"") == (ended.returncode, ended.stdout)
+    assert b"credentials" in ended.stderr
 
 
 def test_a_profile_that_does_not_exist_is_wrong_usage() -> None:

@@ -88,6 +88,22 @@ def test_a_full_disk_is_no_success_and_no_traceback(
     assert "No space left on device" in done.stderr
 
 
+@pytest.mark.parametrize("words", ["--help", "put name x --create", "get name", "get name --raw"])
+def test_a_closed_stdout_is_no_success_and_no_traceback(gateway: str, words: str) -> None:
+    process("put", "name", "x", "--create", endpoint=gateway)
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {words} >&-', "sh", *PROGRAM, "--endpoint", gateway],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+    assert (1, "kv-client: can't write the output: Bad file descriptor\n") == (
+        done.returncode,
+        done.stderr,
+    )
+
+
 @pytest.mark.parametrize("locale", ["C", "POSIX", "de_DE.ISO-8859-1"])
 def test_values_are_utf_8_whatever_the_locale(gateway: str, locale: str) -> None:
     surroundings = {"LC_ALL": locale, "PYTHONIOENCODING": "ascii"}
