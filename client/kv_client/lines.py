@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from handler.keys import check_key
 from kv_client import fastjson
 from kv_client.errors import ValueTooLarge
+from kv_client.values import LONGEST_TTL
 
 if TYPE_CHECKING:
     from kv_client.api import KVClient
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _MAX_LINE_BYTES = 4 * 1024 * 1024
 # The contract's limits, so that a dry run knows of them too and no batch is refused for one line.
 _MAX_VALUE_BYTES = 384 * 1024
-LONGEST_LIFE = timedelta(seconds=315_360_000)
+LONGEST_LIFE = timedelta(seconds=LONGEST_TTL)
 # A time to live is in whole seconds, so an expiry that was imported is off by less than this.
 _SAME_EXPIRY = timedelta(seconds=2)
 _ON_A_LINE = bytes.maketrans(b"\r\n", b"  ")

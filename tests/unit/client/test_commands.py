@@ -310,3 +310,9 @@ def test_a_key_with_every_odd_character_is_shown_as_it_is() -> None:
     assert f"{key}\n" == kv("getall", "--keys-only").stdout
     assert "x\n" == kv("get", key).stdout
     assert f"deleted {key}\n" == kv("del", key).stdout
+
+
+def test_help_explains_all_commands_or_one() -> None:
+    assert kv("--help") == kv("help")
+    assert kv("put", "--help") == kv("help", "put")
+    assert "the ARN of a queue" in kv("help", "subs").stdout

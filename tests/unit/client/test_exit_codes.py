@@ -152,6 +152,17 @@ def test_every_error_has_an_exit_code_and_none_is_a_defect() -> None:
         ["config", "set", "a", "other", "b"],
         ["config"],
         ["--js", "get", "a"],
+        ["set", "a", "1", "--ttl", "0"],
+        ["set", "a", "1", "--ttl", "-1"],
+        ["put", "a", "1", "--ttl", "315360001"],
+        ["incr", "a", str(2**63)],
+        ["incr", "a", str(-(2**63) - 1)],
+        ["put", "a", "1", "--if-match", ""],
+        ["del", "a", "--if-match", '""'],
+        ["del", "a", "b", "--if-match", "x"],
+        ["serve", "--port", "65536"],
+        ["help", "nonsense"],
+        ["exit"],
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_so_on_stderr(words: list[str]) -> None:
@@ -204,10 +215,44 @@ def test_a_key_that_breaks_a_rule_is_refused_by_every_command(key: str) -> None:
     assert [5] * len(commands) == [kv(name, key, *rest).status for name, *rest in commands]
 
 
-def test_a_time_to_live_out_of_range_is_refused() -> None:
-    assert 5 == kv("set", "a", "1", "--ttl", "0").status
-    assert 5 == kv("set", "a", "1", "--ttl", "315360001").status
-    assert 5 == kv("incr", "a", str(2**63)).status
+def test_numbers_at_the_end_of_their_range_are_taken() -> None:
+    assert 0 == kv("set", "long", "1", "--ttl", "315360000").status
+    assert 0 == kv("set", "short", "1", "--ttl", "1").status
+    assert 0 == kv("incr", "most", str(2**63 - 1)).status
+    assert 0 == kv("incr", "least", str(-(2**63))).status
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["set", "a", "1", "--ttl", "0"], "0 is not 1 to 315360000 seconds"),
+        (["subs", "a", "--email", "nobody"], "'nobody' is not an e-mail address"),
+        (["subs", "a", "--sqs", "queue"], "'queue' is not the ARN of a queue"),
+        (["gte", "a"], "there is no command 'gte'; is it get?\n"),
+        (["xyz"], "there is no command 'xyz'; help lists them\n"),
+        (["help", "inrc"], "there is no command 'inrc'; is it incr?\n"),
+    ],
+)
+def test_wrong_usage_says_what_would_be_right(words: list[str], said: str) -> None:
+    assert said in kv(*words).stderr
+
+
+@pytest.mark.parametrize("words", [["set", "t", "-40C"], ["put", "a", "b", "c"]])
+def test_a_value_that_was_not_quoted_is_told_of_with_the_commands_own_usage(
+    words: list[str],
+) -> None:
+    ended = kv(*words)
+
+    assert 2 == ended.status
+    assert "a value with spaces is quoted, one that begins with a dash goes behind --" in (
+        ended.stderr
+    )
+    assert f"usage: kv-client {words[0]} " in ended.stderr
+
+
+def test_no_hint_at_values_stands_where_another_argument_is_wrong() -> None:
+    assert "quoted" not in kv("set", "a", "1", "--ttl", "x").stderr
+    assert "quoted" not in kv("get").stderr
 
 
 @pytest.mark.parametrize("words", [["--help"], ["get", "--help"], ["--version"]])

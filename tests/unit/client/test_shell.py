@@ -81,11 +81,38 @@ def test_words_quotes_and_comments_are_those_of_other_shells(line: str, words: l
     assert words == split(line + "\n")
 
 
-def test_a_quotation_that_does_not_end_is_wrong_usage_and_the_script_goes_on() -> None:
-    ended = _script("set a 'b\nincr n\n")
+@pytest.mark.parametrize(
+    ("script", "value"),
+    [
+        ("'two\nlines'", "two\nlines"),
+        ('"a\nincr n\n" # why', "a\nincr n\n"),
+        ("'a\n# b\n'", "a\n# b\n"),
+        ("'it\"s'", 'it"s'),
+        ('"a\'\n\\"\n"', "a'\n\"\n"),
+        ("on\\\ne", "one"),
+        ("\\\none", "one"),
+        ('"on\\\ne\n"', "one\n"),
+        ("'on\\\ne'", "on\\\ne"),
+        ("on\\\\", "on\\"),
+        ("one # a comment \\", "one"),
+        ("one # it's a comment", "one"),
+    ],
+)
+def test_a_command_goes_on_where_a_quotation_or_a_backslash_says_so(
+    script: str, value: str
+) -> None:
+    ended = _script(f"set a {script}\nget a --raw\n")
+
+    assert (0, f"set a (version 1)\n{value}", "") == ended
+
+
+@pytest.mark.parametrize("quote", ["'", '"', "x\\\n'"])
+def test_of_a_quotation_that_does_not_end_nothing_runs(quote: str) -> None:
+    ended = _script(f"incr n\nset bad {quote}a\nincr n\ndel n\n")
 
     assert (2, "1\n") == ended[:2]
-    assert "No closing quotation" in ended.stderr
+    assert ended.stderr.startswith("kv-client: No closing quotation: set bad ")
+    assert 1 == ended.stderr.count("\n")
 
 
 def test_help_explains_all_commands_or_one() -> None:
@@ -98,6 +125,12 @@ def test_help_explains_all_commands_or_one() -> None:
     assert "--if-match" in one.stdout
     assert "kv-client put" not in one.stdout
     assert 2 == _script("help nonsense\n").status
+    assert all("end the shell" in _script(f"help{word}\n").stdout for word in ("", " exit"))
+    assert "explain all commands, or one" in _script("help help\n").stdout
+
+
+def test_the_usage_in_the_shell_names_the_command_alone() -> None:
+    assert "usage: get [-h] [--raw] KEY\n" in _script("get\n").stderr
 
 
 def test_the_shells_options_hold_for_its_commands_which_may_have_their_own(tmp_path: Path) -> None:
@@ -148,7 +181,8 @@ def test_a_new_instance_is_told_within_the_shell_too() -> None:
     with gateways.serve("--port", port) as second:
         assert second.stdout
         second.stdout.readline()
-        told = kv("shell", endpoint=first.url, stdin="status\nstatus\n")
+        # A slash at its end makes no other endpoint.
+        told = kv("shell", endpoint=f"{first.url}/", stdin="status\nstatus\n")
         second.terminate()
         second.communicate()
 

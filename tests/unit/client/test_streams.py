@@ -148,6 +148,10 @@ def test_a_complaint_is_red_at_a_terminal_only() -> None:
     assert kv("get", "name", stderr=terminal).stderr.startswith("\x1b[31mkv-client: KeyNotFound")
 
 
+def test_wrong_usage_is_red_at_a_terminal_too() -> None:
+    assert kv("get", stderr=Terminal()).stderr.startswith("\x1b[31mkv-client: the following")
+
+
 def test_no_color_keeps_a_terminal_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
