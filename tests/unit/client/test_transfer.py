@@ -409,6 +409,17 @@ def test_what_the_engine_can_never_do_fails_after_the_retries(gateway: str) -> N
     assert 4 == len(server.requests)
 
 
+def test_a_subscription_that_could_not_be_made_is_no_success_of_the_key_before_it(
+    gateway: str,
+) -> None:
+    half = _busy("KeyExists", "EngineUnavailable")
+    with answering(forward(gateway), half, forward(gateway)) as server:
+        line = _line("half", 1, subscribed=True)
+        ended = _import(line, "--mode", "set", "--retries", "0", endpoint=server.url)
+
+    assert (8, _counts(failed=1)) == (ended.status, json.loads(ended.stdout))
+
+
 @pytest.mark.parametrize("results", [[], {}, [{}], [{"record": None}], [5]])
 def test_results_that_are_no_stores_are_out_of_reach(results: object) -> None:
     with answering(success({"results": results})) as server:
