@@ -71,14 +71,14 @@ def process(
 
 
 def start(
-    *words: str, endpoint: str, stdout: int = subprocess.PIPE, **environment: str
+    *words: str, endpoint: str, stdin: int = subprocess.DEVNULL, **environment: str
 ) -> subprocess.Popen[str]:
     """Start a command as a process of its own."""
     return subprocess.Popen(
         [*PROGRAM, "--endpoint", endpoint, *words],
         env=os.environ | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         bufsize=1,

@@ -25,17 +25,24 @@ def main() -> None:
         status = ExitStatus.OK
     except OSError as error:
         # A full disk, most likely.
-        sys.stderr.write(f"kv-client: {error}\n")
+        sys.stderr.write(f"kv-client: can't write the output: {error.strerror or error}\n")
         _drop_output()
         status = ExitStatus.DEFECT
     sys.exit(status)
 
 
 def _open_streams() -> None:
-    """Make the streams UTF-8, whatever the locale says; one that is closed gets nothing to do."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    """Make the streams UTF-8, whatever the locale says; one that is closed is replaced.
+
+    What is written to a stdout that was closed fails, as on a full disk: it reaches nobody.
+    """
+    for name, mode, access in (
+        ("stdin", "r", os.O_RDONLY),
+        ("stdout", "w", os.O_RDONLY),
+        ("stderr", "w", os.O_WRONLY),
+    ):
         if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, access), mode, encoding="utf-8"))
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # What was no UTF-8 stays recognisable.

@@ -2,10 +2,10 @@
 
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from types import EllipsisType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 from handler import jsontext
@@ -18,6 +18,8 @@ from kv_client.records import Change, Record
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_RETRIES = 5
 _PAGE = "1000"
+
+T = TypeVar("T")
 
 
 class JSON(str):
@@ -38,6 +40,7 @@ class KVClient(MutableMapping[str, Any]):
 
     As a mapping it holds the values as Python has them: ``kv["name"] = "ashish"`` makes or changes
     a record, ``del kv["name"]`` deletes it, iteration goes over the keys page by page in key order.
+    Only ``get`` is the store's verb, not the mapping's: it returns a Record, or raises KeyNotFound.
 
     Args:
         endpoint: The store's URL; see the README for its kinds.
@@ -134,10 +137,9 @@ class KVClient(MutableMapping[str, Any]):
 
     def getall(self, prefix: str = "", *, page_size: int = 1000) -> Iterator[Record]:
         """Yield the records whose keys begin with ``prefix``, page by page in key order."""
-        from kv_client import fastjson
-
-        for page in self.pages("/keys", {"limit": str(page_size), "prefix": prefix}):
-            yield from map(Record.parse, map(bytes.decode, fastjson.elements(page["items"])))
+        query = {"limit": str(page_size), "prefix": prefix}
+        for page in self.pages("/keys", "items", lambda text: Record.parse(text.decode()), query):
+            yield from page
 
     def subs(self, key: str) -> Record:
         """Subscribe to a key: its changes are reported from now on.
@@ -158,8 +160,8 @@ class KVClient(MutableMapping[str, Any]):
 
     def suball(self) -> Iterator[str]:
         """Yield the subscribed keys, page by page in key order."""
-        for page in self.pages("/subscriptions", {}):
-            yield from json.loads(page["keys"])
+        for page in self.pages("/subscriptions", "keys", _string):
+            yield from page
 
     def incr(self, key: str, by: int = 1) -> Record:
         """Add to a whole number; a key that is not there starts at 0.
@@ -181,7 +183,7 @@ class KVClient(MutableMapping[str, Any]):
         """
         query = {"limit": _PAGE, **({} if since is None else {"since": since})}
         answer = self.connection.send("GET", "/changes", query=query)
-        with self._understood():
+        with self.understood():
             parts = jsontext.members(answer.text)
             changes = [Change.parse(text) for text in jsontext.elements(parts["changes"])]
             return changes, json.loads(parts["cursor"])
@@ -206,18 +208,18 @@ class KVClient(MutableMapping[str, Any]):
         texts = (_body(**{name: json_text(part) for name, part in op.items()}) for op in operations)
         body = _body(operations=f"[{','.join(texts)}]", atomic=json_text(atomic))
         answer = self.connection.send("POST", "/batch", body=body, repeatable=False)
-        with self._understood():
+        with self.understood():
             results: list[dict[str, Any]] = json.loads(answer.text)["results"]
         return results
 
     def status(self) -> dict[str, Any]:
         """Return what the store says of itself; see the contract's ``status``."""
         answer = self.connection.send("GET", "/status")
-        with self._understood():
+        with self.understood():
             return dict(json.loads(answer.text))
 
     def close(self) -> None:
-        """Close the connections to the endpoint."""
+        """Close the connections to the endpoint. What asks the store then raises RuntimeError."""
         self.connection.close()
 
     def __enter__(self) -> Self:
@@ -252,36 +254,52 @@ class KVClient(MutableMapping[str, Any]):
                 self.delete(key)
 
     def __len__(self) -> int:
-        from kv_client import fastjson
-
-        return sum(len(fastjson.elements(page["items"])) for page in self.pages("/keys", {}))
+        return sum(map(len, self.pages("/keys", "items", bytes)))
 
     def _record(self, method: str, path: str, **request: Any) -> Record:
         answer = self.connection.send(method, path, **request)
-        with self._understood():
+        with self.understood():
             return Record.parse(answer.text)
 
     @contextmanager
-    def _understood(self) -> Iterator[None]:
-        """Read an answer; one that is not what was asked for is not a store's."""
+    def understood(self) -> Iterator[None]:
+        """Read an answer in the block: one that is not what was asked for is not a store's.
+
+        Raises:
+            OutOfReach: It is such an answer.
+        """
         try:
             yield
         except (ValueError, LookupError, TypeError) as error:
             where = self.connection.endpoint.url
             raise OutOfReach(f"{where} answered something else: is it a kv-store?") from error
 
-    def pages(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, bytes]]:
-        """Yield the pages of a listing: the JSON text of each member."""
+    def pages(
+        self,
+        path: str,
+        member: str,
+        parse: Callable[[bytes], T],
+        query: Mapping[str, str] | None = None,
+    ) -> Iterator[list[T]]:
+        """Yield the pages of a listing.
+
+        Args:
+            path: The listing's path.
+            member: The member of a page that holds its elements.
+            parse: What makes an element of its JSON text.
+            query: Parameters beside the cursor.
+        """
         from kv_client import fastjson
 
         cursor: str | None = ""
         while cursor is not None:
-            page = {"limit": _PAGE, **query, **({"cursor": cursor} if cursor else {})}
-            answer = self.connection.send("GET", path, query=page)
-            with self._understood():
+            parameters = {"limit": _PAGE, **(query or {}), **({"cursor": cursor} if cursor else {})}
+            answer = self.connection.send("GET", path, query=parameters)
+            with self.understood():
                 parts = fastjson.members(answer.text.encode())
-                cursor = json.loads(parts["cursor"])
-            yield parts
+                cursor = None if parts["cursor"] == b"null" else _string(parts["cursor"])
+                page = [parse(text) for text in fastjson.elements(parts[member])]
+            yield page
 
 
 def json_text(value: Any) -> str:
@@ -296,6 +314,14 @@ def json_text(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     # A lone surrogate has no UTF-8, but an escape.
     return text if jsontext.is_utf8(text) else json.dumps(value, allow_nan=False)
+
+
+def _string(text: bytes) -> str:
+    """Return the string that JSON text is. Raises TypeError where it is none."""
+    string = json.loads(text)
+    if not isinstance(string, str):
+        raise TypeError
+    return string
 
 
 def _body(**fields: str) -> str:

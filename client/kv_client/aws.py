@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -16,11 +17,14 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     HTTPClientError,
+    InvalidRegionError,
+    NoCredentialsError,
     NoRegionError,
     ProfileNotFound,
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
+from botocore.utils import validate_region_name
 from requests.auth import AuthBase
 
 from kv_client.errors import (
@@ -43,6 +47,17 @@ _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempt
 # What is asked of SNS may be asked twice.
 _SNS_CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard"})
 
+# ID.execute-api.REGION.amazonaws.com, ID.lambda-url.REGION.on.aws
+_REGION_IN_HOST = re.compile(
+    r"[^.]+\.(?:execute-api|lambda-url)\.([a-z]{2,4}(?:-[a-z]+)+-[0-9]+)(?:\..+)?"
+)
+_REGION_IN_ARN = re.compile(r"arn:[^:]+:lambda:([^:]+):.+")
+_RETRIES = re.compile(r" \(reached max retries: [0-9]+\)")
+_NO_CREDENTIALS = (
+    "there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a "
+    "profile with --aws-profile"
+)
+
 
 class AWS:
     """The caller's account, as boto3 finds it.
@@ -52,16 +67,23 @@ class AWS:
         profile: A profile of the AWS configuration; None for the default.
 
     Raises:
-        EndpointError: There is no such profile.
+        EndpointError: There is no such profile, or no region can have that name.
     """
 
     def __init__(self, region: str | None, profile: str | None) -> None:
+        self._region = region
         try:
             self._session = boto3.Session(
                 region_name=region or os.environ.get("AWS_REGION"), profile_name=profile
             )
         except ProfileNotFound as error:
             raise EndpointError(f"{error}: --aws-profile takes one of ~/.aws/config") from error
+        try:
+            validate_region_name(self._session.region_name)
+        except InvalidRegionError as error:
+            raise EndpointError(
+                f"{self._session.region_name!r} is no AWS region: one is eu-central-1"
+            ) from error
 
     def signer(self, service: str, host: str) -> "Signer":
         """Return what signs requests to a host.
@@ -69,10 +91,8 @@ class AWS:
         Raises:
             EndpointError: Neither the host nor the configuration names the region.
         """
-        labels = host.split(".")
-        # ID.execute-api.REGION.amazonaws.com, ID.lambda-url.REGION.on.aws
-        named = len(labels) > 4 and labels[2]  # noqa: PLR2004
-        region = named or self._session.region_name
+        named = _REGION_IN_HOST.fullmatch(host)
+        region = named[1] if named else self._session.region_name
         if not region:
             raise EndpointError(f"{host} names no region: --region or AWS_REGION does")
         return Signer(self._session, service, region)
@@ -81,10 +101,12 @@ class AWS:
         """Return a function, by its name or ARN, with or without a version or an alias.
 
         Raises:
-            EndpointError: No region is configured.
+            EndpointError: No region is configured, nor named by the ARN.
         """
+        named = _REGION_IN_ARN.fullmatch(name)
+        region = self._region or (named[1] if named else None)
         with explained(f"function {name}"):
-            return Function(name, self._session.client("lambda", config=_CONFIG))
+            return Function(name, self._session.client("lambda", region, config=_CONFIG))
 
     def sns(self) -> "SNSClient":
         """Return a client for SNS."""
@@ -106,7 +128,7 @@ class AWS:
                 stack = client.describe_stacks(StackName=name)["Stacks"][0]
             except ClientError as error:
                 if error.response["Error"]["Code"] == "ValidationError":
-                    raise EndpointError(f"there is no stack {name}: {error}") from error
+                    raise EndpointError(f"there is no stack {name}: {words_of(error)}") from error
                 raise
         for output in stack.get("Outputs", []):
             if output.get("OutputKey") == "Endpoint":
@@ -132,10 +154,7 @@ class Signer(AuthBase):
         with explained(f"the credentials for {self._service}"):
             credentials = self._session.get_credentials()
             if credentials is None:
-                raise AccessDenied(
-                    "there are no AWS credentials: set AWS_ACCESS_KEY_ID and "
-                    "AWS_SECRET_ACCESS_KEY, or name a profile with --aws-profile"
-                )
+                raise AccessDenied(_NO_CREDENTIALS)
             frozen = credentials.get_frozen_credentials()
         signed = AWSRequest(method=request.method, url=request.url, data=request.body or b"")
         SigV4Auth(frozen, self._service, self._region).add_auth(signed)
@@ -154,10 +173,16 @@ class Function:
         """Return what the function returns for an event, or how it failed.
 
         Raises:
+            EndpointError: There is no such function.
             KVError: It did not come to that.
         """
         with explained(f"function {self._name}"):
-            answer = self._client.invoke(FunctionName=self._name, Payload=event)
+            try:
+                answer = self._client.invoke(FunctionName=self._name, Payload=event)
+            except self._client.exceptions.ResourceNotFoundException as error:
+                raise EndpointError(
+                    f"there is no function {self._name}: {words_of(error)}"
+                ) from error
             payload = answer["Payload"].read()
         try:
             return json.loads(payload)
@@ -176,14 +201,21 @@ def explained(what: str, unreachable: type[Exception] = requests.ConnectionError
         raise unreachable(str(error)) from error
     except ClientError as error:
         raise _refusal(what, error) from error
+    except NoCredentialsError as error:
+        raise AccessDenied(_NO_CREDENTIALS) from error
     except BotoCoreError as error:
         # What is left concerns credentials: missing, incomplete, expired, not to be fetched.
         raise AccessDenied(f"{what}: {error}") from error
 
 
+def words_of(error: ClientError) -> str:
+    """Return what AWS said, without botocore's count of retries, which are not its own to make."""
+    return _RETRIES.sub("", str(error))
+
+
 def _refusal(what: str, error: ClientError) -> KVError:
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    message = f"{what}: {error}"
+    message = f"{what}: {words_of(error)}"
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return AccessDenied(message)
     if status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from handler import __version__
 from kv_client import commands
-from kv_client.arguments import COMMANDS, Parser, options
+from kv_client.arguments import COMMANDS, OPTIONS, Parser, chosen, options
 from kv_client.context import Context, Streams, UsageError
 from kv_client.deadline import time_limit
 from kv_client.errors import EndpointError, KVError
@@ -18,14 +18,6 @@ _DESCRIPTION = "Sets, gets and watches the keys of a kv-store."
 _EXIT_CODES = """\
 exit codes: 0 done, 1 a defect, 2 wrong usage, 3 not found, 4 conflict with the current state,
 5 input refused, 6 not allowed in, 7 out of reach, 8 done in part, 130 interrupted"""
-_VALUED_OPTIONS = {
-    "--endpoint",
-    "--profile",
-    "--timeout",
-    "--retries",
-    "--region",
-    "--aws-profile",
-}
 # They go on until they are ended, so --timeout is not about them.
 _ENDLESS = (commands.watch, commands.serve, commands.shell)
 
@@ -45,14 +37,14 @@ def run(argv: Sequence[str], streams: Streams, shell: Context | None = None) -> 
             args = reader.parser.parse_args(argv, inherited)
     except SystemExit as end:
         return ExitStatus(int(end.code or 0))
-    with Context(streams, args, shell) as context:
+    with Context(streams, chosen(args), shell) as context:
         try:
             with time_limit(None if args.run in _ENDLESS else args.timeout):
                 status = args.run(context, args) or ExitStatus.OK
                 streams.stdout.flush()
         except KVError as error:
             context.complain(f"{type(error).__name__}: {error.message}")
-            status = exit_status(error)
+            status = ExitStatus.PARTIAL if context.done_in_part else exit_status(error)
         except (UsageError, EndpointError) as error:
             context.complain(str(error))
             status = ExitStatus.USAGE
@@ -60,7 +52,7 @@ def run(argv: Sequence[str], streams: Streams, shell: Context | None = None) -> 
             # A file that can't be used has a name; the process answers for its streams.
             if error.filename is None:
                 raise
-            context.complain(str(error))
+            context.complain(f"{error.filename}: {error.strerror}")
             status = ExitStatus.USAGE
         context.report_lost_instance()
     return status
@@ -97,12 +89,16 @@ def command_line(*, in_shell: bool = False, only: str | None = None) -> CommandL
     found = parser.add_subparsers(
         metavar="COMMAND", title="commands", required=in_shell, prog=parser.prog
     )
-    if only and in_shell and not COMMANDS[only].in_shell:
-        only = None
-    for name, command in COMMANDS.items():
-        if only in (None, name) and (command.in_shell or not in_shell):
+    known = {
+        name: command
+        for name, command in COMMANDS.items()
+        if (command.in_shell if in_shell else command.outside)
+    }
+    for name, command in known.items():
+        if only not in known or only == name:
             reader = found.add_parser(
                 name,
+                prog=f"{parser.prog} {name}".strip(),
                 aliases=command.aliases,
                 help=command.about,
                 description=f"{name}: {command.about}.",
@@ -118,10 +114,9 @@ def _command_of(argv: Sequence[str]) -> str | None:
     """Return the name of the command, where it stands first or behind options with values."""
     words = iter(argv)
     for word in words:
-        if word in _VALUED_OPTIONS:
-            next(words, None)
-        elif word in COMMANDS:
-            return word
-        elif word != "--json":
-            break
+        if option := OPTIONS.get(word):
+            if option.metavar:
+                next(words, None)
+        else:
+            return word if word in COMMANDS else None
     return None

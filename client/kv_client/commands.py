@@ -6,14 +6,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kv_client import config
-from kv_client.context import Context, UsageError
-from kv_client.errors import DeliveryRefused, KeyNotFound, KVError, NotSubscribed
+from kv_client.context import Context, EndOfShell, UsageError, coloured
+from kv_client.errors import DeliveryRefused, KeyNotFound, KVError, NotSubscribed, OutOfReach
 from kv_client.status import ExitStatus, exit_status
 from kv_client.values import open_bytes, read_value, shown, shown_on_a_line
 
 if TYPE_CHECKING:
     from kv_client.records import Record
     from kv_client.topics import Told, Topic
+    from kv_client.transfer import Import
 
 _COLOURS = {"put": "32", "del": "31"}
 
@@ -64,18 +65,26 @@ def put(context: Context, args: Namespace) -> None:
 
 
 def del_(context: Context, args: Namespace) -> ExitStatus:
+    if args.if_match and len(args.keys) > 1:
+        raise UsageError("--if-match is about one key: an etag is unique to one write")
     failures = []
-    for key in args.keys:
+    for number, key in enumerate(args.keys, 1):
         try:
             context.client.delete(key, if_match=args.if_match)
         except KVError as error:
             context.complain(f"{type(error).__name__}: {error.message}")
             failures.append(exit_status(error))
+            if isinstance(error, OutOfReach):
+                # Each of the others would wait as long for nothing.
+                if rest := args.keys[number:]:
+                    context.complain(f"so these were not tried: {' '.join(rest)}")
+                break
         else:
+            context.done_in_part = True
             _confirm_key(context, "deleted", key)
     if not failures:
         return ExitStatus.OK
-    return failures[0] if len(failures) == len(args.keys) else ExitStatus.PARTIAL
+    return ExitStatus.PARTIAL if context.done_in_part else failures[0]
 
 
 def getall(context: Context, args: Namespace) -> None:
@@ -118,7 +127,7 @@ def unsubs(context: Context, args: Namespace) -> None:
         with suppress(KeyNotFound, NotSubscribed):
             context.client.unsubs(args.key)
     _confirm_key(context, f"unsubscribed {args.subscriber.endpoint} from", args.key)
-    if others:
+    if others and _is_subscribed_to(context, args.key):
         context.tell(f"{args.key} stays subscribed to, since others are told of it too")
 
 
@@ -134,21 +143,27 @@ def suball(context: Context, _: Namespace) -> None:
             context.print(key)
 
 
-def _topic(context: Context) -> "Topic":
+def _find_topic(context: Context) -> "Topic | None":
     from kv_client.topics import Topic
 
     arn = context.client.status().get("topic")
-    if arn is None:
+    return None if arn is None else Topic(arn, context.options.aws_profile)
+
+
+def _topic(context: Context) -> "Topic":
+    topic = _find_topic(context)
+    if topic is None:
         raise DeliveryRefused("the store publishes to no topic; KV_TOPIC_ARN names it one")
-    return Topic(arn, context.options.aws_profile)
+    return topic
 
 
 def _told(context: Context) -> "Told | None":
     """Return who is told of what, where there is a topic and the caller may know."""
     try:
-        if context.client.status().get("topic") is None:
+        topic = _find_topic(context)
+        if topic is None:
             return None
-        told = _topic(context).told()
+        told = topic.told()
     except KVError as error:
         context.tell(f"who is told is not known: {error.message}")
         return None
@@ -191,14 +206,26 @@ def import_(context: Context, args: Namespace) -> ExitStatus:
                 context.complain(message)
 
         work = Import(context.client, Mode(args.mode), dry_run=args.dry_run, complain=complain)
-        work.run(read_lines(stream, progress.update))
+        try:
+            work.run(read_lines(stream, progress.update))
+        except BaseException:
+            # Be it the store that is lost, the time that is over, or Ctrl-C.
+            context.done_in_part = work.wrote
+            if work.wrote:
+                progress.close()
+                _summarise(context, args, work)
+            raise
+    _summarise(context, args, work)
+    return ExitStatus.PARTIAL if work.counts[Outcome.FAILED] else ExitStatus.OK
+
+
+def _summarise(context: Context, args: Namespace, work: "Import") -> None:
     counts = {str(outcome): count for outcome, count in work.counts.items()}
     if context.json:
         context.print_object(counts)
     else:
         summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
         context.print(f"would be: {summary}" if args.dry_run else summary)
-    return ExitStatus.PARTIAL if work.counts[Outcome.FAILED] else ExitStatus.OK
 
 
 def copy(context: Context, args: Namespace) -> ExitStatus:
@@ -225,9 +252,11 @@ def watch(context: Context, args: Namespace) -> None:
 
     client, stdout = context.client, context.streams.stdout
     for key in args.keys:
-        _warn_if_unwatched(context, key)
+        if not _is_subscribed_to(context, key):
+            context.tell(f"{key} is not subscribed to, so nothing of it is reported; see subs")
     since = args.since or client.changes()[1]
-    context.tell(f"watching; --since {since} begins here again")
+    # The store has yet to say whether one that was given is a cursor.
+    context.tell("watching" if args.since else f"watching; --since {since} begins here again")
 
     def tell(message: str) -> None:
         context.tell(message)
@@ -244,21 +273,19 @@ def watch(context: Context, args: Namespace) -> None:
         if context.json:
             context.print_json(change.text)
         else:
-            op = context.coloured(change.op, _COLOURS[change.op], stdout)
+            op = coloured(change.op, _COLOURS[change.op], stdout)
             value = "" if change.op == "del" else f"\t{shown_on_a_line(change.json)}"
             context.print(f"{change.at:%Y-%m-%dT%H:%M:%SZ}\t{op}\t{change.key}{value}")
         stdout.flush()
         if args.exec and (code := run_for(change, args.exec)):
-            context.tell(f"{args.exec} ended with {code}")
+            context.tell(f"{args.exec!r} ended with {code}")
 
 
-def _warn_if_unwatched(context: Context, key: str) -> None:
+def _is_subscribed_to(context: Context, key: str) -> bool:
     try:
-        subscribed = context.client.get(key).subscribed
+        return context.client.get(key).subscribed
     except KeyNotFound:
-        subscribed = False
-    if not subscribed:
-        context.tell(f"{key} is not subscribed to, so nothing of it is reported; see subs")
+        return False
 
 
 def status(context: Context, _: Namespace) -> None:
@@ -337,3 +364,17 @@ def shell(context: Context, _: Namespace) -> ExitStatus:
     from kv_client.shell import run_shell
 
     return run_shell(context)
+
+
+def help_(context: Context, args: Namespace) -> None:
+    from kv_client.arguments import no_such_command
+    from kv_client.cli import command_line
+
+    parser, readers = command_line(in_shell=context.in_shell)
+    if args.name and args.name not in readers:
+        raise UsageError(no_such_command(args.name, readers))
+    context.streams.stdout.write((readers[args.name] if args.name else parser).format_help())
+
+
+def exit_(*_: object) -> None:
+    raise EndOfShell

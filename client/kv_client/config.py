@@ -126,9 +126,10 @@ def _read() -> "ConfigParser":
     # Without interpolation: a URL may hold a percent sign.
     parser = ConfigParser(interpolation=None)
     try:
-        parser.read(config_file(), encoding="utf-8")
+        parser.read(str(config_file()), encoding="utf-8")
     except (Error, UnicodeDecodeError) as error:
-        raise EndpointError(f"{config_file()} is not an INI file: {error}") from error
+        reason = " ".join(str(error).split())
+        raise EndpointError(f"{config_file()} is not an INI file: {reason}") from error
     return parser
 
 

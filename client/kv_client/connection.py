@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 from urllib3.exceptions import LocationValueError, NewConnectionError
@@ -22,6 +22,8 @@ from kv_client.errors import (
     MethodNotAllowed,
     OutOfReach,
     RequestTooLarge,
+    RouteNotFound,
+    StoreFull,
     Throttled,
     named,
 )
@@ -38,7 +40,11 @@ _WORTH_ANOTHER_TRY = (
 
 
 # What a gateway on the way refuses by itself.
-_GATEWAY_REFUSALS: dict[int, type[KVError]] = {400: InvalidRequest, 413: RequestTooLarge}
+_GATEWAY_REFUSALS: dict[int, type[KVError]] = {
+    400: InvalidRequest,
+    413: RequestTooLarge,
+    507: StoreFull,
+}
 
 
 class Answer(NamedTuple):
@@ -70,6 +76,7 @@ class Connection:
         self.timeout = timeout
         self.retries = retries
         self.instance = ""
+        self._closed = False
 
     def send(
         self,
@@ -95,7 +102,11 @@ class Connection:
 
         Raises:
             KVError: What the store, or something on the way to it, answered in place of a success.
+            RuntimeError: The connection was closed.
         """
+        if self._closed:
+            # The session would open it again.
+            raise RuntimeError("the client is closed")
         url = self.endpoint.base + path
         if query:
             url += "?" + _query(query)
@@ -125,13 +136,14 @@ class Connection:
                 again = response.status_code in _WORTH_ANOTHER_TRY and (repeatable or not_done)
                 wait = _retry_after(response)
             perhaps_done = perhaps_done or not not_done
-            wait = max(wait, _back_off(attempt))
+            wait = max(wait, back_off(attempt))
             if not again or attempt == self.retries or time.monotonic() + wait >= deadline:
                 raise error
             time.sleep(wait)
         raise AssertionError
 
     def close(self) -> None:
+        self._closed = True
         self.endpoint.session.close()
 
     def _exchange(self, request: requests.Request, deadline: float) -> requests.Response:
@@ -160,6 +172,8 @@ class Connection:
             content = None
         message = content.get("message") if isinstance(content, dict) else None
         if isinstance(content, dict) and (error := named(str(content.get("error")))):
+            if error in (RouteNotFound, MethodNotAllowed) and urlsplit(self.endpoint.base).path:
+                message = f"{message}; the endpoint is a path of that server: {self.endpoint.url}"
             return _restored(error, str(message), content, response)
         return self._foreign_error(response, message)
 
@@ -205,7 +219,7 @@ def _query(parameters: Mapping[str, str]) -> str:
         raise InvalidRequest(f"the request is not UTF-8: {error}") from error
 
 
-def _back_off(attempt: int) -> float:
+def back_off(attempt: int) -> float:
     """Return seconds to wait, of random length so that clients do not come back all at once."""
     longest: float = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
     return longest * random.uniform(0.5, 1)  # noqa: S311

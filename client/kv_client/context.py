@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from kv_client.api import KVClient
 
 _RED = "31"
-_OPTIONS = ("endpoint", "profile", "json", "timeout", "retries", "region", "aws_profile")
 
 
 class Streams(NamedTuple):
@@ -24,22 +23,52 @@ class UsageError(Exception):
     """The command was told something that it can't do; the message says what would be right."""
 
 
+class EndOfShell(Exception):
+    """The shell was told to end."""
+
+
+def complaint(message: str, stream: TextIO) -> str:
+    """Return what a stream is to show of something that went wrong."""
+    return coloured(f"kv-client: {message}", _RED, stream)
+
+
+def coloured(text: str, colour: str, stream: TextIO) -> str:
+    """Return text in an ANSI colour where the stream is a terminal and nobody objects.
+
+    The objection is ``NO_COLOR``, https://no-color.org.
+    """
+    if os.environ.get("NO_COLOR") or not stream.isatty():
+        return text
+    return f"\x1b[{colour}m{text}\x1b[0m"
+
+
 class Context:
     """The surroundings of one command.
 
     Args:
         streams: Where it reads and writes.
-        args: The parsed command line.
+        options: The options of every command, as they were chosen for this one.
         shell: The shell's context, where the command was given in one.
+
+    Attributes:
+        done_in_part: Whether something was done that a failure from now on does not undo.
     """
 
-    def __init__(self, streams: Streams, args: Namespace, shell: "Context | None" = None) -> None:
+    def __init__(
+        self, streams: Streams, options: Namespace, shell: "Context | None" = None
+    ) -> None:
         self.streams = streams
-        self.options = Namespace(**{name: getattr(args, name) for name in _OPTIONS})
+        self.done_in_part = False
+        self.options = options
         self._shell = shell
         self._client: KVClient | None = None
         self._opened: list[KVClient] = []
         self._endpoint: str | None = None
+
+    @property
+    def in_shell(self) -> bool:
+        """Whether the command was given in the shell."""
+        return self._shell is not None
 
     @property
     def json(self) -> bool:
@@ -101,17 +130,7 @@ class Context:
 
     def complain(self, message: str) -> None:
         """Say what went wrong."""
-        text = f"kv-client: {message}"
-        self.streams.stderr.write(self.coloured(text, _RED, self.streams.stderr) + "\n")
-
-    def coloured(self, text: str, colour: str, stream: TextIO) -> str:
-        """Return text in an ANSI colour where the stream is a terminal and nobody objects.
-
-        The objection is ``NO_COLOR``, https://no-color.org.
-        """
-        if os.environ.get("NO_COLOR") or not stream.isatty():
-            return text
-        return f"\x1b[{colour}m{text}\x1b[0m"
+        self.streams.stderr.write(complaint(message, self.streams.stderr) + "\n")
 
     def report_lost_instance(self) -> None:
         """Say so where a memory engine's instance is not the one that was seen last."""

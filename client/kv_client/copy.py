@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from kv_client.lines import Line, export, parse_line, same_state
@@ -130,7 +129,10 @@ def _side_by_side(
 
 
 def _lines(client: "KVClient") -> Iterator[Line]:
-    return map(parse_line, count(1), export(client, ""))
+    for number, text in enumerate(export(client, ""), 1):
+        with client.understood():
+            line = parse_line(number, text)
+        yield line
 
 
 def _same(mine: Line, theirs: Line) -> bool:

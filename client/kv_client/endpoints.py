@@ -1,6 +1,7 @@
 """Endpoint URLs: each becomes one requests.Session, whatever carries the requests behind it."""
 
 import io
+import ipaddress
 import json
 import threading
 from abc import abstractmethod
@@ -16,6 +17,7 @@ from handler import __version__
 from handler.errors import body_of
 from kv_client import config
 from kv_client.errors import (
+    AccessDenied,
     EndpointError,
     HandlerFailed,
     HandlerTimeout,
@@ -41,7 +43,7 @@ class Endpoint(NamedTuple):
     """A way to the store.
 
     Attributes:
-        url: The endpoint as it was named.
+        url: The endpoint as it was named, but for a slash at its end.
         base: What a request's path is appended to.
         session: What sends the requests.
         serial: Whether it takes one request at a time.
@@ -65,7 +67,8 @@ def open_endpoint(
 
     Raises:
         EndpointError: There is no such kind of endpoint, or its URL is not complete.
-        AccessDenied: AWS, asked where a stack's endpoint is, does not know the caller.
+        AccessDenied: AWS, asked where a stack's endpoint is, does not know the caller; or the
+            handler of ``local://`` has no credentials for its table.
         OutOfReach: AWS did not answer that.
     """
     scheme, _, name = url.partition("://")
@@ -106,10 +109,10 @@ def _open_address(
 
                 session.auth = AWS(region, aws_profile).signer(service, host)
             _reach(session, base)
-            return Endpoint(url, base, session, serial=False)
+            return Endpoint(base, base, session, serial=False)
         case "rie", str() as host if port and parts.path in ("", "/"):
             session.mount("rie://", EmulatorAdapter(host, port))
-            return Endpoint(url, base, session, serial=True)
+            return Endpoint(base, base, session, serial=True)
         case "local", None if parts.path in ("", "/"):
             session.mount("local://", LocalAdapter())
             return Endpoint(url, "local://handler", session, serial=True)
@@ -139,17 +142,31 @@ def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
+def is_this_machine(host: str) -> bool:
+    """Tell whether a host is a loopback address, or a name that can only stand for one."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def address_of(host: str) -> str:
+    """Return where a host is looked up: a name under ``localhost`` is this machine's.
+
+    So says RFC 6761, section 6.3, which not every resolver knows.
+    """
+    return "127.0.0.1" if host.endswith(".localhost") else host
+
+
 def _reach(session: requests.Session, base: str) -> None:
-    parts = urlsplit(base)
-    # A certificate names the host, and is left to be looked up by it.
-    if parts.scheme == "http" and (parts.hostname or "").endswith(".localhost"):
+    if is_this_machine(urlsplit(base).hostname or ""):
         session.mount(base, LoopbackAdapter())
 
 
 class LoopbackAdapter(HTTPAdapter):
-    """Carries requests to a name under ``localhost``, where emulations of AWS have their APIs.
+    """Carries requests to this machine: names under ``localhost`` are where emulations of AWS are.
 
-    Such a name is this machine's (RFC 6761, section 6.3), which not every resolver knows.
+    A proxy would look for such a host on its own machine.
     """
 
     def add_headers(self, request: requests.PreparedRequest, **_: Any) -> None:
@@ -157,10 +174,12 @@ class LoopbackAdapter(HTTPAdapter):
 
     def build_connection_pool_key_attributes(self, *arguments: Any) -> Any:
         host, pool = super().build_connection_pool_key_attributes(*arguments)
-        return {**host, "host": "127.0.0.1"}, pool
+        # A certificate names the host, and is left to be looked up by it.
+        if host["scheme"] == "http":
+            host["host"] = address_of(host["host"])
+        return host, pool
 
     def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> Any:
-        # A proxy would look for the name on its own machine.
         return super().send(request, *arguments, **{**options, "proxies": None})
 
 
@@ -203,6 +222,7 @@ class LocalAdapter(FunctionAdapter):
 
     Raises:
         EndpointError: The environment tells the handler to run in a way that it can't.
+        AccessDenied: There are no credentials for its table.
     """
 
     _one_at_a_time = threading.Lock()
@@ -214,6 +234,10 @@ class LocalAdapter(FunctionAdapter):
         try:
             from handler.app import lambda_handler
         except SettingsError as error:
+            from botocore.exceptions import NoCredentialsError
+
+            if isinstance(error.__cause__, NoCredentialsError):
+                raise AccessDenied(str(error)) from error
             raise EndpointError(str(error)) from error
         self._handler = lambda_handler
 
@@ -263,7 +287,9 @@ class EmulatorAdapter(FunctionAdapter):
         seconds = timeout if isinstance(timeout, int | float) else -1
         try:
             with self._lock.acquire(timeout=seconds):
-                response = self._session.post(self._url, data=data, timeout=timeout)
+                response = self._session.post(
+                    self._url, data=data, timeout=timeout, allow_redirects=False
+                )
         except TimeoutError as error:
             raise requests.Timeout("the emulator is busy with others' requests") from error
         # The emulator answers what went wrong in the function with 200 and a text.

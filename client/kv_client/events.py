@@ -8,6 +8,7 @@ import base64
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -86,12 +87,18 @@ def response_of(result: Any) -> HTTPResponse:
         raise HandlerTimeout("the function took longer than its timeout")
     if raised := result.get("errorType"):
         raise HandlerFailed(f"the function raised {raised}; its log tells more")
-    if not isinstance(result.get("statusCode"), int):
-        raise HandlerFailed("the function answered, but not as a kv-store does: is it one?")
-    text = result.get("body") or ""
-    body = base64.b64decode(text) if result.get("isBase64Encoded") else text.encode()
-    headers = {name: str(value) for name, value in (result.get("headers") or {}).items()}
-    return HTTPResponse(result["statusCode"], headers, body)
+    match {"body": None, "headers": None, **result}:
+        case {
+            "statusCode": int() as status,
+            "body": str() | None as text,
+            "headers": dict() | None as headers,
+        }:
+            fields = {name: str(value) for name, value in (headers or {}).items()}
+            with suppress(ValueError):
+                encoded = result.get("isBase64Encoded")
+                body = base64.b64decode(text or "") if encoded else (text or "").encode()
+                return HTTPResponse(status, fields, body)
+    raise HandlerFailed("the function answered, but not as a kv-store does: is it one?")
 
 
 def _query_parameters(query: str) -> dict[str, str]:

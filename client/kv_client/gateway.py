@@ -4,19 +4,30 @@ import ipaddress
 import logging
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer, create_server
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 
-from kv_client.endpoints import MAX_EVENT_BYTES, Endpoint, error_response, send
+from kv_client.endpoints import (
+    MAX_EVENT_BYTES,
+    Endpoint,
+    address_of,
+    error_response,
+    is_this_machine,
+    send,
+)
 from kv_client.errors import (
     AccessDenied,
+    EndpointError,
     HandlerFailed,
     HandlerTimeout,
     InternalError,
@@ -41,6 +52,7 @@ _NOT_PASSED_ON = {
     "transfer-encoding",
     "upgrade",
 }
+_MAX_HEAD_BYTES = 256 * 1024
 _MAX_CONNECTIONS = 1000
 _THREADS = 8
 _LAST_ANSWERS = 5.0
@@ -53,7 +65,7 @@ class ListenError(Exception):
 def serve(
     endpoint: Endpoint, host: str, port: int, *, let_anyone_in: bool, ready: Callable[[str], None]
 ) -> None:
-    """Serve an endpoint until SIGINT or SIGTERM.
+    """Serve an endpoint until SIGTERM, or SIGINT, which raises KeyboardInterrupt.
 
     Args:
         endpoint: What answers the requests.
@@ -68,26 +80,35 @@ def serve(
     # Waitress would warn of each request that waits its turn.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     listener = _listen(host, port, let_anyone_in=let_anyone_in)
+    address = listener.getsockname()
+    if _is_at(endpoint, *address[:2]):
+        listener.close()
+        raise ListenError(
+            f"the gateway would ask itself: {endpoint.url} is where it is to listen; "
+            "--endpoint names the store behind it"
+        )
     server = create_server(
-        application(endpoint),
+        application(endpoint, for_this_machine=is_this_machine(address[0])),
         sockets=[listener],
         threads=1 if endpoint.serial else _THREADS,
         connection_limit=_MAX_CONNECTIONS,
         asyncore_use_poll=True,
+        max_request_header_size=_MAX_HEAD_BYTES,
         max_request_body_size=MAX_EVENT_BYTES,
         ident=None,
         clear_untrusted_proxy_headers=True,
     )
     server.channel_class = _Channel
     name = f"[{host}]" if ":" in host else host
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
-        ready(f"http://{name}:{server.effective_port}")
-        server.run()
-        _send_last_answers(server)
+        # SIGTERM is the end that is meant, SIGINT an interruption: waitress's run() hides which.
+        with suppress(SystemExit):
+            ready(f"http://{name}:{server.effective_port}")
+            _run(server)
     finally:
         signal.signal(signal.SIGTERM, previous)
-        server.close()
+        server.asyncore.close_all(server._map)  # noqa: SLF001
 
 
 def _listen(host: str, port: int, *, let_anyone_in: bool) -> socket.socket:
@@ -103,12 +124,33 @@ def _listen(host: str, port: int, *, let_anyone_in: bool) -> socket.socket:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((address[0], port, *address[2:]))
-        except (OSError, OverflowError):
+        except OSError:
             listener.close()
             raise
-    except (OSError, OverflowError) as error:
-        raise ListenError(f"can't listen on {host}, port {port}: {error}") from error
+    except OSError as error:
+        raise ListenError(f"can't listen on {host}, port {port}: {error.strerror}") from error
     return listener
+
+
+def _is_at(endpoint: Endpoint, address: str, port: int) -> bool:
+    """Tell whether an endpoint is what listens at an address and a port of this machine."""
+    parts = urlsplit(endpoint.base)
+    if parts.port != port or not parts.hostname:
+        return False
+    own = ipaddress.ip_address(address)
+    with suppress(OSError):
+        found = socket.getaddrinfo(address_of(parts.hostname), None, type=socket.SOCK_STREAM)
+        reached = {ipaddress.ip_address(each[4][0]) for each in found}
+        return own in reached or (own.is_unspecified and any(a.is_loopback for a in reached))
+    return False
+
+
+def _run(server: TcpWSGIServer) -> None:
+    try:
+        server.asyncore.loop(timeout=1, map=server._map, use_poll=True)  # noqa: SLF001
+    finally:
+        server.task_dispatcher.shutdown()
+        _send_last_answers(server)
 
 
 def _send_last_answers(server: TcpWSGIServer) -> None:
@@ -120,15 +162,22 @@ def _send_last_answers(server: TcpWSGIServer) -> None:
         server.asyncore.loop(timeout=0.1, map=server._map, use_poll=True, count=1)  # noqa: SLF001
 
 
-def application(endpoint: Endpoint) -> Callable[..., Iterable[bytes]]:
-    """Return the WSGI application that passes requests on to an endpoint."""
+def application(endpoint: Endpoint, *, for_this_machine: bool) -> Callable[..., Iterable[bytes]]:
+    """Return the WSGI application that passes requests on to an endpoint.
+
+    Args:
+        endpoint: What answers them.
+        for_this_machine: Whether only those are passed on that name this machine as their host.
+    """
 
     def pass_on(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        if _is_for_another_site(environ):
-            refusal = "a page of another site asked for this; the gateway answers its own machine"
-            answer = error_response(AccessDenied(refusal))
-        else:
+        try:
+            if for_this_machine:
+                _check_host(environ)
+            _check_origin(environ)
             answer = _ask(endpoint, _request(endpoint, environ))
+        except AccessDenied as error:
+            answer = error_response(error)
         headers = [
             (name, value)
             for name, value in answer.headers.items()
@@ -141,15 +190,46 @@ def application(endpoint: Endpoint) -> Callable[..., Iterable[bytes]]:
     return pass_on
 
 
-def _is_for_another_site(environ: dict[str, Any]) -> bool:
-    """Tell whether a browser sent the request for a page that is not the gateway's own.
+def _check_host(environ: dict[str, Any]) -> None:
+    """Refuse a request to another host's name, which may be a page's own that now leads here.
+
+    To the browser such a page and the gateway would be of one origin ("DNS rebinding").
+
+    Raises:
+        AccessDenied: The request names such a host.
+    """
+    name = environ.get("HTTP_HOST")
+    if name is not None and not is_this_machine(_host_of(name)):
+        raise AccessDenied(
+            f"the gateway answers as localhost or by a loopback address, not as {name!r}; "
+            "where it is to have another name, serve it elsewhere with --host and --let-anyone-in"
+        )
+
+
+def _host_of(authority: str) -> str:
+    try:
+        return urlsplit(f"//{authority}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _check_origin(environ: dict[str, Any]) -> None:
+    """Refuse a request that a browser sent for a page that is not the gateway's own.
 
     Such a page could write to the store, with the credentials of whoever serves it.
+
+    Raises:
+        AccessDenied: The request is one.
     """
     origin = environ.get("HTTP_ORIGIN")
     if origin is None:
-        return environ.get("HTTP_SEC_FETCH_SITE") == "cross-site"
-    return bool(origin.partition("://")[2] != environ.get("HTTP_HOST"))
+        foreign = environ.get("HTTP_SEC_FETCH_SITE") == "cross-site"
+    else:
+        foreign = origin.partition("://")[2] != environ.get("HTTP_HOST")
+    if foreign:
+        raise AccessDenied(
+            "a page of another site asked for this; the gateway answers its own machine"
+        )
 
 
 def _request(endpoint: Endpoint, environ: dict[str, Any]) -> requests.PreparedRequest:
@@ -186,6 +266,8 @@ def _ask(endpoint: Endpoint, request: requests.PreparedRequest) -> HTTPResponse:
         return error_response(HandlerTimeout(f"no answer within {_TIMEOUT:.0f} seconds"))
     except KVError as error:
         return error_response(error)
+    except EndpointError as error:
+        return error_response(HandlerFailed(str(error)))
     except requests.RequestException:
         return error_response(HandlerFailed("the endpoint behind this gateway is out of reach"))
     return HTTPResponse(response.status_code, dict(response.headers), response.content)
@@ -210,13 +292,44 @@ class _ErrorTask(ErrorTask):
         self.write(answer.body)
 
 
+class _Task(WSGITask):
+    """Keeps the connection after an answer without content, which waitress takes for endless."""
+
+    def set_close_on_finish(self) -> None:
+        if self.has_body or self.request.connection_close:
+            super().set_close_on_finish()
+
+
 class _Channel(HTTPChannel):
+    """Closes a connection in stages: an answer may be on its way while the client still sends.
+
+    To close at once would reset the connection, and the answer be lost (RFC 9112, section 9.6).
+    """
+
+    task_class = _Task
     error_task_class = _ErrorTask
+    _lingers = False
+    will_close: bool
+
+    def handle_close(self) -> None:
+        if self.will_close and not self._lingers:
+            self._lingers = True
+            # Else it would read no more. Waitress sets it again once the client falls silent.
+            self.will_close = False
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_WR)
+                return
+        super().handle_close()
+
+    def received(self, data: bytes) -> bool:
+        return self._lingers or bool(super().received(data))
 
 
 def _error_of(status: int, message: str) -> KVError:
-    if status in (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE):
-        return RequestTooLarge(f"the request is larger than Lambda carries ({message})")
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return RequestTooLarge(f"the body is too large: Lambda carries {MAX_EVENT_BYTES} bytes")
+    if status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+        return RequestTooLarge(f"the head is too large: the gateway reads {_MAX_HEAD_BYTES} bytes")
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return InternalError("the gateway has a defect")
     return InvalidRequest(f"this is not HTTP as the gateway reads it: {message}")

@@ -1,12 +1,15 @@
 """Records as lines of JSON: what export prints, and import reads."""
 
+import codecs
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from handler.keys import check_key
 from kv_client import fastjson
 from kv_client.errors import ValueTooLarge
+from kv_client.values import LONGEST_TTL
 
 if TYPE_CHECKING:
     from kv_client.api import KVClient
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 _MAX_LINE_BYTES = 4 * 1024 * 1024
 # The contract's limits, so that a dry run knows of them too and no batch is refused for one line.
 _MAX_VALUE_BYTES = 384 * 1024
-LONGEST_LIFE = timedelta(seconds=315_360_000)
+LONGEST_LIFE = timedelta(seconds=LONGEST_TTL)
 # A time to live is in whole seconds, so an expiry that was imported is off by less than this.
 _SAME_EXPIRY = timedelta(seconds=2)
 _ON_A_LINE = bytes.maketrans(b"\r\n", b"  ")
@@ -60,8 +63,16 @@ class _MalformedLine(ValueError):
 
 def export(client: "KVClient", prefix: str) -> Iterator[bytes]:
     """Yield the records whose keys begin with ``prefix`` as JSON text, in key order."""
-    for page in client.pages("/keys", {"prefix": prefix}):
-        yield from fastjson.elements(page["items"])
+    for page in client.pages("/keys", "items", _record, {"prefix": prefix}):
+        yield from page
+
+
+def _record(text: bytes) -> bytes:
+    """Return a record's JSON text. Raises ValueError or KeyError where it is none."""
+    fields = fastjson.members(text)
+    if not fields["key"].startswith(b'"') or "value" not in fields:
+        raise ValueError
+    return text
 
 
 def read_lines(stream: IO[bytes], advance: Callable[[int], object]) -> Iterator[tuple[int, bytes]]:
@@ -75,7 +86,8 @@ def read_lines(stream: IO[bytes], advance: Callable[[int], object]) -> Iterator[
     while text := stream.readline(_MAX_LINE_BYTES):
         number += 1
         advance(len(text))
-        line = text
+        # Some editors begin a file with a mark that it is UTF-8.
+        line = text.removeprefix(codecs.BOM_UTF8) if number == 1 else text
         while len(text) == _MAX_LINE_BYTES and not text.endswith(b"\n"):
             text = stream.readline(_MAX_LINE_BYTES)
             advance(len(text))
@@ -94,6 +106,8 @@ def parse_line(number: int, text: bytes) -> Line:
     if not text:
         raise _MalformedLine(f"is longer than {_MAX_LINE_BYTES} bytes, so no record")
     text.decode()
+    if not text.lstrip().startswith(b"{"):
+        raise _MalformedLine("a record is a JSON object, one a line")
     fields = fastjson.members(text)
     if unknown := fields.keys() - _FIELDS:
         raise _MalformedLine(f"a record has no field {min(unknown)!r}")
@@ -116,14 +130,21 @@ def state_of(fields: dict[str, bytes]) -> State:
     Raises:
         ValueError: They are none; the message says why.
     """
-    expires_at = fastjson.value(fields.get("expires_at", b"null"))
     subscribed = fastjson.value(fields.get("subscribed", b"null"))
-    if not isinstance(expires_at, str | None) or not isinstance(subscribed, bool | None):
-        raise _MalformedLine("expires_at is a time or null, subscribed is true or false")
-    moment = None if expires_at is None else datetime.fromisoformat(expires_at)
-    if moment is not None and moment.tzinfo is None:
-        raise _MalformedLine("expires_at has no time zone")
-    return State(fields["value"], moment, subscribed)
+    if not isinstance(subscribed, bool | None):
+        raise _MalformedLine("subscribed is true, false or null")
+    return State(fields["value"], _moment(fields.get("expires_at", b"null")), subscribed)
+
+
+def _moment(text: bytes) -> datetime | None:
+    expires_at = fastjson.value(text)
+    if expires_at is None:
+        return None
+    with suppress(TypeError, ValueError):
+        moment = datetime.fromisoformat(expires_at)
+        if moment.tzinfo is not None:
+            return moment
+    raise _MalformedLine("expires_at is a time with its zone, as 2030-12-31T23:59:59Z, or null")
 
 
 def same_state(wanted: State, found: State) -> bool:

@@ -17,7 +17,6 @@ from kv_client.context import Context
 from kv_client.errors import EndpointError, KVError
 
 _MOST_KEYS = 100
-_SHELL_COMMANDS = ("help", "exit")
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.?|'[^']*+'?|"(?:[^"\\]|\\.)*+"?)++""")
 
 
@@ -69,8 +68,6 @@ class _Completer(Completer):
                 yield Completion(shlex.quote(candidate), -len(written[-1]), display=candidate)
 
     def _candidates(self, before: list[str], word: str) -> Iterable[str]:
-        if before[:1] == ["help"]:
-            return self._commands if len(before) == 1 else ()
         place = _Place(self._parser)
         for each in before:
             place.pass_over(each)
@@ -80,7 +77,7 @@ class _Completer(Completer):
             return sorted(name for name in place.options if name.startswith("--"))
         if place.parser is self._parser:
             # A word that is none of the commands ends it.
-            return () if place.operands else [*self._commands, *_SHELL_COMMANDS]
+            return () if place.operands else self._commands
         return place.subcommands or self._values(place.operand, word)
 
     def _values(self, action: argparse.Action | None, word: str) -> Iterable[str]:
@@ -88,6 +85,8 @@ class _Completer(Completer):
             return ()
         if action.choices:
             return map(str, action.choices)
+        if action.metavar == "COMMAND":
+            return self._commands
         if action.metavar in ("KEY", "PREFIX"):
             return self._keys(word)
         return _profiles() if action.dest in ("profile", "profile_name") else ()

@@ -46,7 +46,5 @@ def exit_status(error: KVError) -> ExitStatus:
         return ExitStatus.REFUSED
     if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return ExitStatus.NOT_ALLOWED
-    overload = error.status == HTTPStatus.TOO_MANY_REQUESTS
-    if overload or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ExitStatus.OUT_OF_REACH
-    return ExitStatus.DEFECT
+    # 429 and 5xx; or what answered has no such route, so it is no store, or not the store's place.
+    return ExitStatus.OUT_OF_REACH

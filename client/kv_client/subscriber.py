@@ -3,12 +3,30 @@
 import re
 from typing import NamedTuple
 
-# For each protocol, what stands for an endpoint in the usage, and what an endpoint looks like.
+
+class Protocol(NamedTuple):
+    """A way to tell somebody.
+
+    Attributes:
+        metavar: What stands for an endpoint in the usage.
+        what: What an endpoint is.
+        pattern: What it looks like.
+    """
+
+    metavar: str
+    what: str
+    pattern: str
+
+
 PROTOCOLS = {
-    "email": ("A", r"[^@\s]+@[^@\s]+"),
-    "sqs": ("ARN", r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:\d{12}:\S+"),
-    "https": ("URL", r"https://\S+"),
-    "lambda": ("ARN", r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:\S+"),
+    "email": Protocol("A", "an e-mail address", r"[^@\s]+@[^@\s]+"),
+    "sqs": Protocol("ARN", "the ARN of a queue", r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:\d{12}:\S+"),
+    "https": Protocol("URL", "an https:// URL", r"https://\S+"),
+    "lambda": Protocol(
+        "ARN",
+        "the ARN of a function",
+        r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:\S+",
+    ),
 }
 
 
@@ -26,7 +44,7 @@ class Subscriber(NamedTuple):
     @classmethod
     def parse(cls, protocol: str, endpoint: str) -> "Subscriber":
         """Return a subscriber. Raises ValueError where the protocol has no such endpoints."""
-        metavar, pattern = PROTOCOLS[protocol]
-        if not re.fullmatch(pattern, endpoint):
-            raise ValueError(f"{endpoint!r} is no {metavar} for {protocol}")
+        known = PROTOCOLS[protocol]
+        if not re.fullmatch(known.pattern, endpoint):
+            raise ValueError(f"{endpoint!r} is not {known.what}")
         return cls(protocol, endpoint)

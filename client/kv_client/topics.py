@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from kv_client.aws import AWS, explained
+from kv_client.aws import AWS, explained, words_of
 from kv_client.errors import DeliveryRefused, NotSubscribed, OutOfReach
 from kv_client.subscriber import Subscriber
 
@@ -199,7 +199,9 @@ class Topic:
                 yield
             except ClientError as error:
                 if refusal := _REFUSALS.get(error.response["Error"]["Code"]):
-                    raise DeliveryRefused(f"topic {self.arn}: {refusal}: {error}") from error
+                    raise DeliveryRefused(
+                        f"topic {self.arn}: {refusal}: {words_of(error)}"
+                    ) from error
                 raise
 
 

@@ -5,13 +5,17 @@ is left alone, so an import that was interrupted can be run again.
 """
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from kv_client import fastjson
+from kv_client.connection import back_off
 from kv_client.errors import (
+    EngineUnavailable,
     KeyExists,
     KeyNotFound,
     KVError,
@@ -47,9 +51,12 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-class _Operation(NamedTuple):
+class _Plan(NamedTuple):
+    """What is to become of a line, and the operations that this takes."""
+
     line: Line
-    text: str
+    outcome: Outcome
+    operations: list[str]
 
 
 # A subscription that was made answers the record, which may not fit in; one that a try whose
@@ -112,6 +119,12 @@ class Import:
         self._written = _Written() if dry_run else None
         self.counts = dict.fromkeys(Outcome, 0)
 
+    @property
+    def wrote(self) -> bool:
+        """Whether the store is another than before."""
+        changed = self.counts[Outcome.CREATED] + self.counts[Outcome.CHANGED]
+        return self._written is None and changed > 0
+
     def run(self, lines: Iterable[tuple[int, bytes]]) -> None:
         """Bring in the records of numbered lines.
 
@@ -138,73 +151,97 @@ class Import:
                 yield line
 
     def _bring_in(self, batch: list[Line]) -> None:
-        outcomes: dict[int, Outcome] = {}
-        operations: list[_Operation] = []
+        plans: list[_Plan] = []
         for line, found in zip(batch, self._look_up(batch), strict=True):
             if isinstance(found, KVError):
                 self._fail(line.number, found)
                 continue
-            outcome, needed = _plan(line, found, self._mode)
-            outcomes[line.number] = outcome
-            if self._written:
-                if needed:
-                    self._written.keep(line, found)
-            else:
-                operations.extend(_Operation(line, text) for text in needed)
-        for line, error in self._write(operations):
-            planned = outcomes.pop(line.number, None)
-            if planned is None:
-                # The first of a line's failures is its outcome.
-                continue
-            if isinstance(error, KeyExists | KeyNotFound) and self._mode is not Mode.REPLACE:
-                outcomes[line.number] = self._outcome_after_all(line, planned)
-            else:
-                self._fail(line.number, error)
-        for outcome in outcomes.values():
-            self.counts[outcome] += 1
+            plans.append(_plan(line, found, self._mode))
+            if self._written and plans[-1].operations:
+                self._written.keep(line, found)
+        for part in _parts(plans):
+            for plan, error in zip(part, self._carry_out(part), strict=True):
+                self._settle(plan, error)
+
+    def _settle(self, plan: _Plan, error: KVError | None) -> None:
+        """Count what became of a line."""
+        if error is None:
+            self.counts[plan.outcome] += 1
+        elif isinstance(error, KeyExists | KeyNotFound) and self._mode is not Mode.REPLACE:
+            self.counts[self._outcome_after_all(plan)] += 1
+        else:
+            self._fail(plan.line.number, error)
 
     def _look_up(self, batch: list[Line]) -> list[State | KVError | None]:
         """Return what the store holds for each line: None where nothing, an error if unknown."""
-        answers = self._send([_operation("get", line) for line in batch])
-        found = [self._found(line, answer) for line, answer in zip(batch, answers, strict=True)]
+        answers = self._ask([[_operation("get", line)] for line in batch])
+        found = [self._found(line, answer) for line, [answer] in zip(batch, answers, strict=True)]
         if self._written:
             return [self._written.find(*each) for each in zip(batch, found, strict=True)]
         return found
 
-    def _outcome_after_all(self, line: Line, planned: Outcome) -> Outcome:
+    def _outcome_after_all(self, plan: _Plan) -> Outcome:
         """Return what became of a line whose key was made or deleted since it was looked up.
 
         It may have been this import itself, in a try whose answer was lost.
         """
-        [found] = self._look_up([line])
-        done = isinstance(found, State) and same_state(line.state, found)
-        return planned if done else Outcome.SKIPPED
+        [found] = self._look_up([plan.line])
+        done = isinstance(found, State) and same_state(plan.line.state, found)
+        return plan.outcome if done else Outcome.SKIPPED
 
     def _found(self, line: Line, answer: bytes | KVError) -> State | KVError | None:
-        match answer:
-            case KeyNotFound():
+        if isinstance(answer, ResponseTooLarge):
+            try:
+                answer = self._client.get(line.key).text.encode()
+            except KeyNotFound:
                 return None
-            case ResponseTooLarge():
-                return state_of(fastjson.members(self._client.get(line.key).text.encode()))
-            case KVError():
-                return answer
-        return state_of(fastjson.members(answer))
+        if isinstance(answer, KeyNotFound):
+            return None
+        if isinstance(answer, KVError):
+            return answer
+        with self._client.understood():
+            return state_of(fastjson.members(answer))
 
-    def _write(self, operations: list[_Operation]) -> Iterator[tuple[Line, KVError]]:
-        """Do the operations, and yield the failures with their lines."""
-        # A line may need two, a write and a subscription: more than one request takes.
-        for start in range(0, len(operations), _BATCH_OPERATIONS):
-            part = operations[start : start + _BATCH_OPERATIONS]
-            answers = self._send([operation.text for operation in part])
-            for operation, answer in zip(part, answers, strict=True):
-                if isinstance(answer, KVError) and not isinstance(answer, _DONE):
-                    yield operation.line, answer
+    def _carry_out(self, plans: list[_Plan]) -> Iterator[KVError | None]:
+        """Do what the plans say, and yield for each the failure that tells what became of it."""
+        if self._written:
+            yield from [None] * len(plans)
+            return
+        for answers in self._ask([plan.operations for plan in plans]):
+            failures = [each for each in answers if isinstance(each, KVError)]
+            real = [each for each in failures if not isinstance(each, _DONE)]
+            # A key that is there may have been made by a try of which only a part was done.
+            yield min(real, key=lambda each: not isinstance(each, EngineUnavailable), default=None)
 
-    def _send(self, operations: list[str]) -> list[bytes | KVError]:
-        """Return each operation's record as JSON, or its error; doing them twice does no harm."""
+    def _ask(self, groups: list[list[str]]) -> list[list[bytes | KVError]]:
+        """Return each operation's record as JSON, or its error.
+
+        Args:
+            groups: Operations, of which those of one key are a group. Doing them twice does no
+                harm, so a group that the engine could not do just now is sent again: all of it,
+                since its later operations build on the earlier ones.
+        """
+        answers = self._send(groups)
+        for attempt in range(self._client.connection.retries):
+            again = [number for number, group in enumerate(answers) if _is_to_be_repeated(group)]
+            if not again:
+                break
+            time.sleep(back_off(attempt))
+            for number, group in zip(again, self._send([groups[n] for n in again]), strict=True):
+                answers[number] = group
+        return answers
+
+    def _send(self, groups: list[list[str]]) -> list[list[bytes | KVError]]:
+        operations = list(chain.from_iterable(groups))
+        if not operations:
+            return [[] for _ in groups]
         body = f'{{"operations":[{",".join(operations)}]}}'
         text = self._client.connection.send("POST", "/batch", body=body).text.encode()
-        return [_answer(result) for result in fastjson.elements(fastjson.members(text)["results"])]
+        with self._client.understood():
+            results = fastjson.elements(fastjson.members(text)["results"])
+            found = [_answer(result) for _, result in zip(operations, results, strict=True)]
+        answers = iter(found)
+        return [list(islice(answers, len(group))) for group in groups]
 
     def _fail(self, number: int, error: Exception) -> None:
         self.counts[Outcome.FAILED] += 1
@@ -229,19 +266,37 @@ def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
         yield list(batch.values())
 
 
-def _plan(line: Line, found: State | None, mode: Mode) -> tuple[Outcome, list[str]]:
-    """Return what becomes of a line, and the operations that it takes."""
+def _parts(plans: list[_Plan]) -> Iterator[list[_Plan]]:
+    """Yield plans in parts that fit into a request; one may need a write and a subscription."""
+    part: list[_Plan] = []
+    size = 0
+    for plan in plans:
+        if size + len(plan.operations) > _BATCH_OPERATIONS:
+            yield part
+            part, size = [], 0
+        part.append(plan)
+        size += len(plan.operations)
+    yield part
+
+
+def _is_to_be_repeated(answers: list[bytes | KVError]) -> bool:
+    return any(isinstance(each, EngineUnavailable) for each in answers)
+
+
+def _plan(line: Line, found: State | None, mode: Mode) -> _Plan:
     wanted = line.state
     if found is None:
         if mode is Mode.PUT:
-            return Outcome.SKIPPED, []
+            return _Plan(line, Outcome.SKIPPED, [])
         needed = [_put(line, create=True) if mode is Mode.REPLACE else _set(line)]
-        return Outcome.CREATED, [*needed, *_subscription(line, subscribed=False)]
+        return _Plan(line, Outcome.CREATED, needed + _subscription(line, subscribed=False))
     needed = [] if same_state(wanted, found) else [_put(line, create=mode is Mode.REPLACE)]
     needed += _subscription(line, subscribed=bool(found.subscribed))
     if not needed:
-        return Outcome.UNCHANGED, []
-    return (Outcome.SKIPPED, []) if mode is Mode.SET else (Outcome.CHANGED, needed)
+        return _Plan(line, Outcome.UNCHANGED, [])
+    if mode is Mode.SET:
+        return _Plan(line, Outcome.SKIPPED, [])
+    return _Plan(line, Outcome.CHANGED, needed)
 
 
 def _answer(result: bytes) -> bytes | KVError:

@@ -15,6 +15,8 @@ from kv_client.context import Context, UsageError
 if TYPE_CHECKING:
     from kv_client.api import JSON
 
+# The contract's longest time to live, in seconds.
+LONGEST_TTL = 315_360_000
 _ON_A_LINE = str.maketrans("\r\n", "  ")
 _STDIN_TAKEN = "stdin holds the script: @FILE reads a value from a file, --literal takes - as text"
 

@@ -103,6 +103,26 @@ def test_it_keeps_a_connection_for_the_next_request(running: Gateway) -> None:
     assert ["memory"] * 3 == bodies
 
 
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [(("DELETE", "/keys/kept"), 204), (("GET", "/keys/kept", None, {"If-None-Match": "*"}), 304)],
+)
+def test_it_keeps_a_connection_after_an_answer_without_content(
+    running: Gateway, request_: tuple[Any, ...], status: int
+) -> None:
+    _ask(running, "PUT", "/keys/kept?create=true", b'{"value":1}')
+    connection = HTTPConnection(*running.address, timeout=30)
+    connection.request(*request_)
+    response = connection.getresponse()
+    response.read()
+    kept = connection.sock
+    connection.close()
+
+    assert status == response.status
+    assert kept is not None
+    assert response.headers["Connection"] is None
+
+
 def test_it_takes_a_chunked_body(running: Gateway) -> None:
     connection = HTTPConnection(*running.address, timeout=30)
     chunks = iter([b'{"key":"chunked",', b'"value":1}'])
@@ -115,7 +135,7 @@ def test_it_takes_a_chunked_body(running: Gateway) -> None:
 
 
 def test_an_answer_to_head_has_no_body(running: Gateway) -> None:
-    answer = _raw(running, b"HEAD /keys/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answer = _raw(running, b"HEAD /keys/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 
     assert answer.startswith(b"HTTP/1.1 405 ")
     assert answer.endswith(b"\r\n\r\n")
@@ -124,7 +144,7 @@ def test_an_answer_to_head_has_no_body(running: Gateway) -> None:
 def test_an_answer_without_content_has_no_body(running: Gateway) -> None:
     _ask(running, "POST", "/keys", b'{"key":"going","value":1}')
 
-    request = b"DELETE /keys/going HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    request = b"DELETE /keys/going HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     answer = _raw(running, request)
 
     assert answer.startswith(b"HTTP/1.1 204 ")
@@ -136,13 +156,13 @@ def test_a_slow_client_does_not_hold_the_others_up(running: Gateway) -> None:
         for byte in b"GET /status HTTP/1.1\r\nHos":
             slow.sendall(bytes([byte]))
             assert 200 == _ask(running, "GET", "/status")[0].status
-        slow.sendall(b"t: x\r\nConnection: close\r\n\r\n")
+        slow.sendall(b"t: localhost\r\nConnection: close\r\n\r\n")
 
         assert slow.recv(12).startswith(b"HTTP/1.1 200")
 
 
 def test_a_client_that_does_not_send_its_body_does_not_hold_the_others_up(running: Gateway) -> None:
-    head = b"POST /keys HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
+    head = b"POST /keys HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
     clients = [socket.create_connection(running.address, timeout=30) for _ in range(20)]
     for client in clients:
         client.sendall(head)
@@ -155,7 +175,7 @@ def test_a_client_that_does_not_send_its_body_does_not_hold_the_others_up(runnin
 
 
 def test_a_client_that_goes_away_does_not_hold_the_others_up(running: Gateway) -> None:
-    for part in (b"", b"GET", b"GET /keys HTTP/1.1\r\nHost: x\r\n\r\n"):
+    for part in (b"", b"GET", b"GET /keys HTTP/1.1\r\nHost: localhost\r\n\r\n"):
         for _ in range(10):
             with socket.create_connection(running.address, timeout=30) as client:
                 # Closed at once and hard: what comes for it meets a reset.
@@ -172,9 +192,9 @@ def test_a_client_that_goes_away_does_not_hold_the_others_up(running: Gateway) -
         b"GET\r\n\r\n",
         b"GET /status HTTP/1.1\r\nHost : x\r\n\r\n",
         b"GET /status HTTP/1.1\r\nno colon\r\n\r\n",
-        b"POST /keys HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
-        b"POST /keys HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"POST /keys HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        b"POST /keys HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+        b"POST /keys HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /keys HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
     ],
 )
 def test_what_is_no_http_is_refused_in_the_contracts_form(
@@ -184,7 +204,7 @@ def test_what_is_no_http_is_refused_in_the_contracts_form(
 
 
 def test_what_it_cannot_decode_is_refused_in_the_contracts_form(running: Gateway) -> None:
-    request = b"POST /keys HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n"
+    request = b"POST /keys HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n"
 
     status, error = _error(_raw(running, request))
 
@@ -201,9 +221,25 @@ def test_too_long_a_head_is_refused_in_the_contracts_form(running: Gateway) -> N
     "length", [6 * MEBIBYTE + 1, 100 * MEBIBYTE], ids=["a byte more", "much more"]
 )
 def test_a_body_over_6_mib_is_refused_before_it_is_sent(running: Gateway, length: int) -> None:
-    head = f"POST /keys HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    head = f"POST /keys HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
 
     assert (413, "RequestTooLarge") == _error(_raw(running, head.encode()))
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_client_that_sends_too_large_a_body_to_its_end_gets_the_refusal(
+    running: Gateway, *, chunked: bool
+) -> None:
+    connection = HTTPConnection(*running.address, timeout=30)
+    body = iter([b"x" * MEBIBYTE] * 12)
+    length = {} if chunked else {"Content-Length": str(12 * MEBIBYTE)}
+    connection.request("POST", "/keys", body, length, encode_chunked=chunked)
+    response = connection.getresponse()
+    error = json.loads(response.read())
+    connection.close()
+
+    assert (413, "RequestTooLarge") == (response.status, error["error"])
+    assert error["message"].endswith("Lambda carries 6291456 bytes")
 
 
 def test_a_body_that_is_over_6_mib_only_as_an_event_is_refused(running: Gateway) -> None:
@@ -214,19 +250,22 @@ def test_a_body_that_is_over_6_mib_only_as_an_event_is_refused(running: Gateway)
     assert (413, "RequestTooLarge") == (response.status, json.loads(text)["error"])
 
 
-@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_with_0(name: signal.Signals) -> None:
+ENDS = [(signal.SIGTERM, 0), (signal.SIGINT, 130)]
+
+
+@pytest.mark.parametrize(("name", "code"), ENDS)
+def test_sigterm_ends_it_and_sigint_interrupts_it(name: signal.Signals, code: int) -> None:
     with gateway() as running:
         _ask(running, "GET", "/status")
         running.process.send_signal(name)
         out, err = running.process.communicate(timeout=30)
 
-    assert (0, "", "") == (running.process.returncode, out, err)
+    assert (code, "", "") == (running.process.returncode, out, err)
 
 
-@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("name", "code"), ENDS)
 def test_a_signal_lets_what_is_under_way_finish(
-    waiting: tuple[Emulator, threading.Event], name: signal.Signals
+    waiting: tuple[Emulator, threading.Event], name: signal.Signals, code: int
 ) -> None:
     upstream, let = waiting
     with gateway(upstream.url) as running, ThreadPoolExecutor() as pool:
@@ -238,7 +277,7 @@ def test_a_signal_lets_what_is_under_way_finish(
         let.set()
 
         assert 200 == answer.result(30)[0].status
-        assert 0 == running.process.wait(30)
+        assert code == running.process.wait(30)
 
 
 def test_requests_wait_their_turn_at_an_endpoint_that_takes_one_at_a_time() -> None:
@@ -298,11 +337,15 @@ def test_it_hands_the_request_on_whole() -> None:
         ((200, "not JSON"), (502, "HandlerFailed")),
         ((200, "null"), (502, "HandlerFailed")),
         ((200, '{"hello":"world"}'), (502, "HandlerFailed")),
+        ((200, '{"statusCode":200,"body":{}}'), (502, "HandlerFailed")),
+        ((200, '{"statusCode":200,"body":"\\ud800"}'), (502, "HandlerFailed")),
+        ((200, '{"statusCode":200,"body":"x","isBase64Encoded":true}'), (502, "HandlerFailed")),
+        ((200, '{"statusCode":200,"headers":[]}'), (502, "HandlerFailed")),
     ],
 )
 def test_a_failure_in_disguise_comes_out_as_one(answer: Answer, expected: tuple[int, str]) -> None:
     with emulator(lambda _: answer) as upstream, gateway(upstream.url) as running:
-        request = b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        request = b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         text = _raw(running, request)
 
     assert expected == _error(text)
@@ -315,7 +358,7 @@ def test_an_endpoint_that_is_not_there_comes_out_as_502() -> None:
         port = probe.getsockname()[1]
 
     with gateway(f"rie://127.0.0.1:{port}") as running:
-        request = b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        request = b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
         assert (502, "HandlerFailed") == _error(_raw(running, request))
 
@@ -344,7 +387,7 @@ def test_a_port_in_use_is_wrong_usage() -> None:
             out, err = process.communicate(timeout=30)
 
     assert (2, "") == (process.returncode, out)
-    assert f"port {port}" in err
+    assert f"can't listen on 127.0.0.1, port {port}: Address already in use\n" in err
 
 
 @pytest.mark.parametrize("port", ["x", "-1", "65536"])
@@ -364,6 +407,49 @@ def test_a_page_of_another_site_is_refused(running: Gateway, headers: dict[str, 
     assert 403 == response.status
     assert "AccessDenied" == json.loads(body)["error"]
     assert 404 == _ask(running, "GET", "/keys/another")[0].status
+
+
+@pytest.mark.parametrize("host", ["evil.example", "192.0.2.1:3000", "localhost.evil", "[", ""])
+def test_a_page_whose_name_leads_here_is_refused(running: Gateway, host: str) -> None:
+    own = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+
+    response, body = _ask(running, "POST", "/keys", b'{"key":"rebound","value":1}', **own)
+
+    assert (403, "AccessDenied") == (response.status, json.loads(body)["error"])
+    assert 404 == _ask(running, "GET", "/keys/rebound")[0].status
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:1", "127.0.0.1", "127.1.2.3:80", "[::1]:3000", "KV.localhost"]
+)
+def test_this_machines_names_are_answered(running: Gateway, host: str) -> None:
+    assert 200 == _ask(running, "GET", "/status", Host=host)[0].status
+
+
+def test_where_anyone_is_let_in_any_name_is_answered() -> None:
+    options = ("--host", "0.0.0.0", "--port", "0", "--let-anyone-in")  # noqa: S104
+    with serve(*options) as process:
+        assert process.stdout
+        port = int(process.stdout.readline().rpartition(":")[2])
+        connection = HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", "/status", headers={"Host": "kv.example"})
+        status = connection.getresponse().status
+        connection.close()
+
+    assert 200 == status
+
+
+@pytest.mark.parametrize("scheme", ["http", "rie"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "kv.localhost"])
+def test_it_does_not_serve_itself(scheme: str, host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+
+    with serve("--port", str(port), endpoint=f"{scheme}://{host}:{port}") as process:
+        out, err = process.communicate(timeout=30)
+
+    assert (2, "") == (process.returncode, out)
+    assert "ask itself" in err
 
 
 def test_its_own_page_is_answered(running: Gateway) -> None:

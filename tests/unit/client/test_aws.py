@@ -62,7 +62,8 @@ def test_a_function_is_reached_through_sam_local_start_lambda(
     [
         (403, "AccessDeniedException", 6),
         (403, "ExpiredTokenException", 6),
-        (404, "ResourceNotFoundException", 7),
+        (404, "ResourceNotFoundException", 2),
+        (404, "OtherException", 7),
         (429, "TooManyRequestsException", 7),
         (413, "RequestTooLargeException", 5),
         (500, "ServiceException", 7),
@@ -78,6 +79,7 @@ def test_what_lambda_refuses_ends_with_its_code_and_names_the_function(
 
     assert (code, "") == ended[:2]
     assert "function function" in ended.stderr
+    assert "retries" not in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -89,6 +91,8 @@ def test_what_lambda_refuses_ends_with_its_code_and_names_the_function(
         None,
         [],
         {"other": 1},
+        {"statusCode": 200, "body": {}},
+        {"statusCode": 200, "headers": []},
         "text",
     ],
 )
@@ -127,7 +131,29 @@ def test_without_credentials_or_a_region_a_command_says_what_is_missing(
     assert (2, "") == nowhere[:2]
     assert "--region" in nowhere.stderr
     assert (6, "") == nobody[:2]
-    assert "credentials" in nobody.stderr
+    assert "there are no AWS credentials: set AWS_ACCESS_KEY_ID" in nobody.stderr
+
+
+@pytest.mark.parametrize("endpoint", ["lambda://function", "http://a.execute-api.localhost"])
+def test_a_region_that_is_none_is_wrong_usage(endpoint: str) -> None:
+    ended = kv("get", "a", "--region", "us east", endpoint=endpoint)
+
+    assert (2, "") == ended[:2]
+    assert "'us east' is no AWS region" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "region"), [((), "eu-west-1"), (("--region", "eu-north-1"), "eu-north-1")]
+)
+def test_a_functions_arn_names_its_region_unless_an_option_does(
+    monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], region: str
+) -> None:
+    with answering(_returned({"statusCode": 204})) as server:
+        _function(monkeypatch, server.url)
+        arn = f"lambda://arn:aws:lambda:eu-west-1:{KEY_ID}:function:kv"
+        assert 0 == kv("del", "a", *options, endpoint=arn).status
+
+    assert region == sigv4.claim(server.requests[0].headers["authorization"]).region
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +191,17 @@ def test_a_stack_leads_to_its_output_endpoint_and_requests_are_signed(
         said = sigv4.claim(request.headers["authorization"])
         assert ("us-east-1", "execute-api") == (said.region, said.service)
         assert said.signature == sigv4.signature(request, SECRET, said)
+
+
+def test_a_stacks_own_domain_names_no_region(
+    cloudformation: str, gateway: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", cloudformation)
+    with answering(forward(gateway)) as server:
+        domain = server.url.replace("127.0.0.1", "kv.prod.eu.my.localhost")
+        assert 0 == kv("suball", endpoint=_stack(cloudformation, "own", Endpoint=domain)).status
+
+    assert "us-east-1" == sigv4.claim(server.requests[0].headers["authorization"]).region
 
 
 def test_a_stack_that_is_missing_or_has_no_endpoint_is_wrong_usage(

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.command_line import kv
+from tests.servers import Reply, answering, reset, success
 
 ETAG = re.compile(r"[\w-]+")
 FIELDS = [
@@ -163,6 +164,21 @@ def test_del_of_several_missing_keys_is_not_found() -> None:
     assert (3, "") == kv("del", "a", "b")[:2]
 
 
+@pytest.mark.parametrize(
+    ("first", "code", "printed", "left"),
+    [(reset, 7, "", "b c d"), (success(None, 204), 8, "deleted a\n", "c d")],
+)
+def test_del_tries_no_further_key_of_a_store_out_of_reach(
+    first: Reply, code: int, printed: str, left: str
+) -> None:
+    with answering(first, reset) as server:
+        ended = kv("del", "a", "b", "c", "d", "--retries", "0", endpoint=server.url)
+
+    assert (code, printed) == ended[:2]
+    assert ended.stderr.endswith(f"kv-client: so these were not tried: {left}\n")
+    assert 2 == ended.stderr.count("\n")
+
+
 def test_getall_prints_key_tab_value_in_order_of_the_keys_bytes() -> None:
     for key in ("b", "a/2", "é", "a", "B", "🗝️"):
         kv("set", key, f"value of {key}")
@@ -294,3 +310,9 @@ def test_a_key_with_every_odd_character_is_shown_as_it_is() -> None:
     assert f"{key}\n" == kv("getall", "--keys-only").stdout
     assert "x\n" == kv("get", key).stdout
     assert f"deleted {key}\n" == kv("del", key).stdout
+
+
+def test_help_explains_all_commands_or_one() -> None:
+    assert kv("--help") == kv("help")
+    assert kv("put", "--help") == kv("help", "put")
+    assert "the ARN of a queue" in kv("help", "subs").stdout

@@ -101,3 +101,16 @@ def test_a_spoilt_file_of_instances_is_written_anew(content: str) -> None:
     written(state_folder() / "instances.json", content)
 
     assert [None, "1"] == [remember_instance("a", "1"), remember_instance("a", "2")]
+
+
+def test_a_file_that_is_no_ini_file_is_named_in_plain_words() -> None:
+    file = Path(kv("config", "path").stdout.rstrip())
+    file.parent.mkdir(parents=True)
+    written(file, "endpoint = local://\n")
+
+    ended = kv("--profile", "p", "get", "a", endpoint=None)
+
+    assert (2, "") == ended[:2]
+    assert ended.stderr.startswith(f"kv-client: {file} is not an INI file: ")
+    assert "Path(" not in ended.stderr
+    assert 1 == ended.stderr.count("\n")

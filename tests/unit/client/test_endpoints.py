@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from kv_client import KVClient
-from tests.servers import answering, record, success
+from kv_client.errors import HandlerFailed
+from tests.servers import answer, answering, record, success
 
 
 @pytest.fixture
@@ -32,3 +33,31 @@ def test_a_name_under_localhost_is_this_machine_whatever_the_resolver_and_a_prox
             assert kv.get("name").value == "ashish"
 
     assert address.removeprefix("http://") == server.requests[0].headers["host"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_this_machine_is_reached_past_a_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    with answering(answer(502)) as proxy, answering(success(record())) as server:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        with KVClient(server.url.replace("127.0.0.1", host), retries=0) as kv:
+            assert kv.get("name").value == "ashish"
+
+    assert [] == proxy.requests
+
+
+def test_another_machine_is_reached_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(success(record())) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        with KVClient("http://store.example", retries=0) as kv:
+            kv.get("name")
+
+    assert "http://store.example/keys/name" == proxy.requests[0].target
+
+
+def test_an_emulator_leads_to_no_other_address() -> None:
+    with answering(answer(200)) as other, answering(answer(307, Location=other.url)) as server:
+        address = server.url.replace("http:", "rie:")
+        with KVClient(address, retries=0) as kv, pytest.raises(HandlerFailed):
+            kv.get("name")
+
+    assert [] == other.requests

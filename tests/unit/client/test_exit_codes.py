@@ -4,7 +4,7 @@ import pytest
 
 from kv_client import errors
 from kv_client.status import exit_status
-from tests.command_line import kv
+from tests.command_line import kv, process
 from tests.servers import answer, answering, failure, record, reset, success
 
 # What a store, or something on the way to it, answers to get, and the code that it ends with.
@@ -74,7 +74,36 @@ def test_a_success_that_is_no_stores_is_out_of_reach(words: list[str], content: 
         assert 7 == kv(*words, "--retries", "0", endpoint=server.url).status
 
 
-@pytest.mark.parametrize("status", [400, 413])
+@pytest.mark.parametrize(
+    ("command", "content"),
+    [
+        ("getall", {"items": {}, "cursor": None}),
+        ("getall", {"items": [5], "cursor": None}),
+        ("getall", {"items": [{}], "cursor": None}),
+        ("getall", {"items": [{"key": 5, "value": 1}], "cursor": None}),
+        ("getall", {"items": [{"key": "a"}], "cursor": None}),
+        ("getall", {"items": [], "cursor": []}),
+        ("suball", {"keys": 5, "cursor": None}),
+        ("suball", {"keys": [5], "cursor": None}),
+        ("suball", {"keys": []}),
+    ],
+)
+def test_a_page_that_is_no_stores_is_out_of_reach(command: str, content: object) -> None:
+    with answering(success(content)) as server:
+        ended = kv(command, endpoint=server.url)
+
+    assert (7, "") == ended[:2]
+    assert "is it a kv-store?" in ended.stderr
+
+
+def test_a_place_on_a_server_that_is_not_the_stores_is_out_of_reach(gateway: str) -> None:
+    ended = kv("get", "name", endpoint=f"{gateway}/prod")
+
+    assert (7, "") == ended[:2]
+    assert f"the endpoint is a path of that server: {gateway}/prod\n" in ended.stderr
+
+
+@pytest.mark.parametrize("status", [400, 413, 507])
 def test_what_a_gateway_refuses_by_itself_is_refused_input(status: int) -> None:
     with answering(answer(status, {"message": "no"})) as server:
         assert 5 == kv("set", "a", "1", endpoint=server.url).status
@@ -94,7 +123,7 @@ def test_every_error_has_an_exit_code_and_none_is_a_defect() -> None:
         for name in errors.__all__
         if isinstance(kind := getattr(errors, name), type)
         and issubclass(kind, errors.KVError)
-        and kind not in (errors.KVError, errors.RouteNotFound, errors.MethodNotAllowed)
+        and kind is not errors.KVError
     ]
 
     assert kinds
@@ -123,6 +152,17 @@ def test_every_error_has_an_exit_code_and_none_is_a_defect() -> None:
         ["config", "set", "a", "other", "b"],
         ["config"],
         ["--js", "get", "a"],
+        ["set", "a", "1", "--ttl", "0"],
+        ["set", "a", "1", "--ttl", "-1"],
+        ["put", "a", "1", "--ttl", "315360001"],
+        ["incr", "a", str(2**63)],
+        ["incr", "a", str(-(2**63) - 1)],
+        ["put", "a", "1", "--if-match", ""],
+        ["del", "a", "--if-match", '""'],
+        ["del", "a", "b", "--if-match", "x"],
+        ["serve", "--port", "65536"],
+        ["help", "nonsense"],
+        ["exit"],
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_so_on_stderr(words: list[str]) -> None:
@@ -152,6 +192,15 @@ def test_an_endpoint_that_is_none_is_wrong_usage(endpoint: str) -> None:
     assert "endpoint" in ended.stderr
 
 
+def test_a_handler_without_credentials_for_its_table_is_not_allowed_in() -> None:
+    dynamodb = {"KV_ENGINE": "dynamodb", "KV_TABLE": "kv", "AWS_REGION": "eu-central-1"}
+
+    ended = process("get", "name", endpoint="local://", **dynamodb)
+
+    assert (6, b"") == (ended.returncode, ended.stdout)
+    assert b"credentials" in ended.stderr
+
+
 def test_a_profile_that_does_not_exist_is_wrong_usage() -> None:
     ended = kv("--profile", "missing", "get", "name", endpoint=None)
 
@@ -166,10 +215,44 @@ def test_a_key_that_breaks_a_rule_is_refused_by_every_command(key: str) -> None:
     assert [5] * len(commands) == [kv(name, key, *rest).status for name, *rest in commands]
 
 
-def test_a_time_to_live_out_of_range_is_refused() -> None:
-    assert 5 == kv("set", "a", "1", "--ttl", "0").status
-    assert 5 == kv("set", "a", "1", "--ttl", "315360001").status
-    assert 5 == kv("incr", "a", str(2**63)).status
+def test_numbers_at_the_end_of_their_range_are_taken() -> None:
+    assert 0 == kv("set", "long", "1", "--ttl", "315360000").status
+    assert 0 == kv("set", "short", "1", "--ttl", "1").status
+    assert 0 == kv("incr", "most", str(2**63 - 1)).status
+    assert 0 == kv("incr", "least", str(-(2**63))).status
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["set", "a", "1", "--ttl", "0"], "0 is not 1 to 315360000 seconds"),
+        (["subs", "a", "--email", "nobody"], "'nobody' is not an e-mail address"),
+        (["subs", "a", "--sqs", "queue"], "'queue' is not the ARN of a queue"),
+        (["gte", "a"], "there is no command 'gte'; is it get?\n"),
+        (["xyz"], "there is no command 'xyz'; help lists them\n"),
+        (["help", "inrc"], "there is no command 'inrc'; is it incr?\n"),
+    ],
+)
+def test_wrong_usage_says_what_would_be_right(words: list[str], said: str) -> None:
+    assert said in kv(*words).stderr
+
+
+@pytest.mark.parametrize("words", [["set", "t", "-40C"], ["put", "a", "b", "c"]])
+def test_a_value_that_was_not_quoted_is_told_of_with_the_commands_own_usage(
+    words: list[str],
+) -> None:
+    ended = kv(*words)
+
+    assert 2 == ended.status
+    assert "a value with spaces is quoted, one that begins with a dash goes behind --" in (
+        ended.stderr
+    )
+    assert f"usage: kv-client {words[0]} " in ended.stderr
+
+
+def test_no_hint_at_values_stands_where_another_argument_is_wrong() -> None:
+    assert "quoted" not in kv("set", "a", "1", "--ttl", "x").stderr
+    assert "quoted" not in kv("get").stderr
 
 
 @pytest.mark.parametrize("words", [["--help"], ["get", "--help"], ["--version"]])

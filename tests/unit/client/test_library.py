@@ -263,6 +263,13 @@ def test_a_client_is_closed_with_its_context(gateway: str) -> None:
         assert 0 == len(pools)
 
 
+def test_a_client_that_was_closed_asks_nothing(kv: KVClient) -> None:
+    kv.close()
+
+    with pytest.raises(RuntimeError, match="closed"):
+        kv.status()
+
+
 def test_an_endpoint_that_is_none_is_an_endpoint_error() -> None:
     with pytest.raises(errors.EndpointError, match="none of http"):
         KVClient("nonsense")

@@ -1,6 +1,8 @@
 """The shell: scripts on stdin, and the prompt at a terminal."""
 
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ import pytest
 
 from kv_client.shell import split
 from tests import gateways
-from tests.command_line import Ended, kv, process, written
+from tests.command_line import Ended, kv, process, start, written
 from tests.polling import eventually
 
 _UP, _TAB, _CTRL_C, _CTRL_D = "\x1b[A", "\t", "\x03", "\x04"
@@ -79,11 +81,38 @@ def test_words_quotes_and_comments_are_those_of_other_shells(line: str, words: l
     assert words == split(line + "\n")
 
 
-def test_a_quotation_that_does_not_end_is_wrong_usage_and_the_script_goes_on() -> None:
-    ended = _script("set a 'b\nincr n\n")
+@pytest.mark.parametrize(
+    ("script", "value"),
+    [
+        ("'two\nlines'", "two\nlines"),
+        ('"a\nincr n\n" # why', "a\nincr n\n"),
+        ("'a\n# b\n'", "a\n# b\n"),
+        ("'it\"s'", 'it"s'),
+        ('"a\'\n\\"\n"', "a'\n\"\n"),
+        ("on\\\ne", "one"),
+        ("\\\none", "one"),
+        ('"on\\\ne\n"', "one\n"),
+        ("'on\\\ne'", "on\\\ne"),
+        ("on\\\\", "on\\"),
+        ("one # a comment \\", "one"),
+        ("one # it's a comment", "one"),
+    ],
+)
+def test_a_command_goes_on_where_a_quotation_or_a_backslash_says_so(
+    script: str, value: str
+) -> None:
+    ended = _script(f"set a {script}\nget a --raw\n")
+
+    assert (0, f"set a (version 1)\n{value}", "") == ended
+
+
+@pytest.mark.parametrize("quote", ["'", '"', "x\\\n'"])
+def test_of_a_quotation_that_does_not_end_nothing_runs(quote: str) -> None:
+    ended = _script(f"incr n\nset bad {quote}a\nincr n\ndel n\n")
 
     assert (2, "1\n") == ended[:2]
-    assert "No closing quotation" in ended.stderr
+    assert ended.stderr.startswith("kv-client: No closing quotation: set bad ")
+    assert 1 == ended.stderr.count("\n")
 
 
 def test_help_explains_all_commands_or_one() -> None:
@@ -96,6 +125,12 @@ def test_help_explains_all_commands_or_one() -> None:
     assert "--if-match" in one.stdout
     assert "kv-client put" not in one.stdout
     assert 2 == _script("help nonsense\n").status
+    assert all("end the shell" in _script(f"help{word}\n").stdout for word in ("", " exit"))
+    assert "explain all commands, or one" in _script("help help\n").stdout
+
+
+def test_the_usage_in_the_shell_names_the_command_alone() -> None:
+    assert "usage: get [-h] [--raw] KEY\n" in _script("get\n").stderr
 
 
 def test_the_shells_options_hold_for_its_commands_which_may_have_their_own(tmp_path: Path) -> None:
@@ -121,10 +156,22 @@ def test_each_line_of_a_script_shows_before_the_next_one_runs() -> None:
     assert ["1", "3"] == [ended.lines[0], ended.lines[2]]
 
 
-def test_programs_that_run_until_they_are_ended_are_none_of_the_shells_commands() -> None:
-    assert [2, 2, 2] == [
-        _script(f"{name}\n").status for name in ("serve", "shell", "completion zsh")
-    ]
+def test_the_shell_itself_and_what_other_shells_read_are_none_of_its_commands() -> None:
+    assert [2, 2] == [_script(f"{name}\n").status for name in ("shell", "completion zsh")]
+
+
+def test_the_shell_serves_until_it_is_told_to_end() -> None:
+    with start("shell", endpoint="local://", stdin=subprocess.PIPE) as program:
+        assert program.stdin
+        assert program.stdout
+        program.stdin.write("serve --port 0\nincr a\n")
+        program.stdin.close()
+        served = program.stdout.readline()
+        program.send_signal(signal.SIGTERM)
+        after = program.stdout.read()
+
+    assert served.startswith("serving local:// at http://127.0.0.1:")
+    assert ("1\n", 0) == (after, program.wait(30))
 
 
 def test_a_new_instance_is_told_within_the_shell_too() -> None:
@@ -134,7 +181,8 @@ def test_a_new_instance_is_told_within_the_shell_too() -> None:
     with gateways.serve("--port", port) as second:
         assert second.stdout
         second.stdout.readline()
-        told = kv("shell", endpoint=first.url, stdin="status\nstatus\n")
+        # A slash at its end makes no other endpoint.
+        told = kv("shell", endpoint=f"{first.url}/", stdin="status\nstatus\n")
         second.terminate()
         second.communicate()
 

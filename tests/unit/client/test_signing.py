@@ -168,6 +168,19 @@ def test_credentials_of_a_netrc_are_never_sent(
     assert "authorization" not in server.requests[0].headers
 
 
+@pytest.mark.parametrize(
+    "host", ["a.execute-api.us-gov-west-1.localhost", "a.execute-api.us-gov-west-1.amazonaws.com"]
+)
+def test_a_host_names_its_region_whatever_stands_behind(
+    at: Callable[[Server, str], str], host: str
+) -> None:
+    with answering(success(record())) as server, KVClient(at(server, host)) as client:
+        client.get("name")
+
+    said = sigv4.claim(server.requests[0].headers["authorization"])
+    assert "us-gov-west-1" == said.region
+
+
 def test_a_host_without_a_region_takes_the_configured_one(
     at: Callable[[Server, str], str],
 ) -> None:

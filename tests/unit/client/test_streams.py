@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kv_client.api import KVClient
-from tests.command_line import PROGRAM, Terminal, kv, process, start, written
+from tests.command_line import PROGRAM, Terminal, kv, process, written
 from tests.polling import eventually
 from tests.servers import answering, silence
 
@@ -88,6 +88,22 @@ def test_a_full_disk_is_no_success_and_no_traceback(
     assert "No space left on device" in done.stderr
 
 
+@pytest.mark.parametrize("words", ["--help", "put name x --create", "get name", "get name --raw"])
+def test_a_closed_stdout_is_no_success_and_no_traceback(gateway: str, words: str) -> None:
+    process("put", "name", "x", "--create", endpoint=gateway)
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {words} >&-', "sh", *PROGRAM, "--endpoint", gateway],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+    assert (1, "kv-client: can't write the output: Bad file descriptor\n") == (
+        done.returncode,
+        done.stderr,
+    )
+
+
 @pytest.mark.parametrize("locale", ["C", "POSIX", "de_DE.ISO-8859-1"])
 def test_values_are_utf_8_whatever_the_locale(gateway: str, locale: str) -> None:
     surroundings = {"LC_ALL": locale, "PYTHONIOENCODING": "ascii"}
@@ -125,22 +141,15 @@ def test_ctrl_c_ends_with_130_and_no_traceback(words: list[str]) -> None:
         assert (130, b"", b"") == (program.returncode, program.stdout.read(), program.stderr.read())
 
 
-def test_ctrl_c_ends_serve_with_130_or_0_and_no_traceback() -> None:
-    with start("serve", "--port", "0", endpoint="local://") as program:
-        assert program.stdout
-        program.stdout.readline()
-        program.send_signal(signal.SIGINT)
-        _, stderr = program.communicate(timeout=10)
-
-    assert program.returncode in (0, 130)
-    assert "" == stderr
-
-
 def test_a_complaint_is_red_at_a_terminal_only() -> None:
     terminal = Terminal()
 
     assert "\x1b" not in kv("get", "name").stderr
     assert kv("get", "name", stderr=terminal).stderr.startswith("\x1b[31mkv-client: KeyNotFound")
+
+
+def test_wrong_usage_is_red_at_a_terminal_too() -> None:
+    assert kv("get", stderr=Terminal()).stderr.startswith("\x1b[31mkv-client: the following")
 
 
 def test_no_color_keeps_a_terminal_plain(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,14 @@ def test_del_tries_no_further_key_once_the_time_is_over() -> None:
     assert ["/keys/a"] == [request.target for request in server.requests]
 
 
+def test_a_del_of_which_the_time_ended_a_part_is_done_in_part() -> None:
+    with answering(success(None, 204), silence) as server:
+        ended = kv("--timeout", str(_LIMIT), "del", "a", "b", endpoint=server.url)
+
+    assert (8, "deleted a\n") == ended[:2]
+    assert "not done within" in ended.stderr
+
+
 def test_the_time_of_several_requests_adds_up() -> None:
     page = {"items": [], "cursor": "on"}
 

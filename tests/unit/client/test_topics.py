@@ -16,6 +16,7 @@ from kv_client.subscriber import Subscriber
 from kv_client.topics import Topic
 from tests import command_line, dynamodb, gateways, topics
 from tests.command_line import Ended
+from tests.servers import answering, forward
 
 TOPIC = f"arn:aws:sns:{topics.REGION}:123456789012:changes"
 QUEUE = f"arn:aws:sqs:{topics.REGION}:123456789012:changes"
@@ -199,6 +200,16 @@ def test_unsubs_leaves_the_key_subscribed_while_others_are_told_of_it(
     assert {("lambda", FUNCTION): {"key": ["name"]}} == policies(topic)
 
 
+def test_unsubs_does_not_say_of_a_deleted_key_that_it_stays_subscribed_to(
+    kv: Program, topic: str
+) -> None:
+    kv("subs", "name", "--sqs", QUEUE)
+    kv("subs", "name", "--lambda", FUNCTION)
+    kv("del", "name")
+
+    assert "" == kv("unsubs", "name", "--sqs", QUEUE).stderr
+
+
 def test_unsubs_of_a_deleted_key_takes_it_out_of_the_filter_too(kv: Program, topic: str) -> None:
     kv("subs", "name", "--sqs", QUEUE)
     kv("del", "name")
@@ -239,6 +250,15 @@ def test_suball_as_json_says_who_is_told_of_what(kv: Program, topic: str) -> Non
         },
     ] == lines
     assert "alone\nname\n" == kv("suball").stdout
+
+
+def test_suball_as_json_asks_the_store_for_its_topic_once(
+    store: KVClient, kv: Program, topic: str
+) -> None:
+    with answering(forward(store.connection.endpoint.url)) as server:
+        kv("--json", "suball", "--endpoint", server.url)
+
+    assert 1 == [request.target for request in server.requests].count("/status")
 
 
 def test_suball_names_those_who_are_told_of_everything(kv: Program, topic: str) -> None:

@@ -15,7 +15,7 @@ from kv_client.api import JSON, KVClient
 from tests import gateways
 from tests.command_line import PROGRAM, Ended, kv, process, written
 from tests.polling import eventually
-from tests.servers import answering, failure, forward, forward_and_lose
+from tests.servers import Reply, answering, failure, forward, forward_and_lose, silence, success
 
 ODD_VALUES = {
     "number": "1.10",
@@ -276,6 +276,25 @@ def test_a_last_line_needs_no_line_break_and_blank_lines_are_none() -> None:
     assert (0, _counts(created=2)) == (ended.status, json.loads(ended.stdout))
 
 
+def test_a_file_may_begin_with_a_byte_order_mark() -> None:
+    ended = _import(b"\xef\xbb\xbf" + _line("a").encode())
+
+    assert (0, _counts(created=1)) == (ended.status, json.loads(ended.stdout))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("[1]", "a record is a JSON object, one a line"),
+        (_line("a", expires_at="soon"), "expires_at is a time with its zone"),
+        (_line("a", expires_at=5), "expires_at is a time with its zone"),
+        (_line("a", subscribed="yes"), "subscribed is true, false or null"),
+    ],
+)
+def test_a_malformed_line_says_what_would_be_right(line: str, said: str) -> None:
+    assert _import(line).stderr.startswith(f"kv-client: line 1: {said}")
+
+
 def test_an_empty_file_is_imported() -> None:
     assert (0, "0 created, 0 changed, 0 unchanged, 0 skipped, 0 failed\n", "") == kv("import", "-")
 
@@ -342,6 +361,72 @@ def test_a_store_out_of_reach_ends_an_import_with_7() -> None:
         ended = _import(_line("a"), "--retries", "1", endpoint=server.url)
 
     assert (7, "") == ended[:2]
+
+
+@pytest.mark.parametrize(
+    "lost", [failure(503, "EngineUnavailable"), failure(507, "StoreFull"), silence]
+)
+def test_an_import_that_loses_its_store_says_what_was_done(gateway: str, lost: Reply) -> None:
+    lines = _line("partly", 1) + _line("partly", 2)
+    kv("del", "partly", endpoint=gateway)
+    there = forward(gateway)
+    with answering(there, there, lost) as server:
+        ended = _import(lines, "--retries", "0", "--timeout", "2", endpoint=server.url)
+
+    assert (8, _counts(created=1)) == (ended.status, json.loads(ended.stdout))
+    assert ended.stderr
+
+
+def test_an_import_that_the_store_refuses_whole_ends_with_its_code(gateway: str) -> None:
+    with answering(forward(gateway), failure(507, "StoreFull")) as server:
+        assert (5, "") == _import(_line("refused"), endpoint=server.url)[:2]
+
+
+def _busy(*errors: str) -> Reply:
+    results = [{"status": 0, "error": error, "message": "so it is"} for error in errors]
+    return success({"results": results})
+
+
+def test_what_the_engine_could_not_do_just_now_is_sent_again(gateway: str) -> None:
+    busy = _busy("EngineUnavailable")
+    # Nothing could be subscribed to where nothing was made.
+    half = _busy("EngineUnavailable", "KeyNotFound")
+    there = forward(gateway)
+    with answering(busy, there, half, there) as server:
+        ended = _import(_line("busy", 1, subscribed=True), endpoint=server.url)
+
+    assert (0, "", _counts(created=1)) == (ended.status, ended.stderr, json.loads(ended.stdout))
+    assert server.requests[2] == server.requests[3]
+    assert '"subscribed":true' in kv("--json", "get", "busy", endpoint=gateway).stdout
+
+
+def test_what_the_engine_can_never_do_fails_after_the_retries(gateway: str) -> None:
+    with answering(forward(gateway), _busy("EngineUnavailable")) as server:
+        ended = _import(_line("never"), "--retries", "2", endpoint=server.url)
+
+    assert (8, _counts(failed=1)) == (ended.status, json.loads(ended.stdout))
+    assert "kv-client: line 1: so it is\n" == ended.stderr
+    assert 4 == len(server.requests)
+
+
+def test_a_subscription_that_could_not_be_made_is_no_success_of_the_key_before_it(
+    gateway: str,
+) -> None:
+    half = _busy("KeyExists", "EngineUnavailable")
+    with answering(forward(gateway), half, forward(gateway)) as server:
+        line = _line("half", 1, subscribed=True)
+        ended = _import(line, "--mode", "set", "--retries", "0", endpoint=server.url)
+
+    assert (8, _counts(failed=1)) == (ended.status, json.loads(ended.stdout))
+
+
+@pytest.mark.parametrize("results", [[], {}, [{}], [{"record": None}], [5]])
+def test_results_that_are_no_stores_are_out_of_reach(results: object) -> None:
+    with answering(success({"results": results})) as server:
+        ended = _import(_line("a"), endpoint=server.url)
+
+    assert (7, "") == ended[:2]
+    assert "is it a kv-store?" in ended.stderr
 
 
 def test_an_import_that_was_killed_and_run_again_ends_in_the_same_state(tmp_path: Path) -> None:
