@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = Logger(service="kv-store-hook")
 
 # Less than the function's own timeout: without a verdict, CodeDeploy waits for an hour.
-_PATIENCE_SECONDS = 90
+_PATIENCE_SECONDS = 75
 _TTL_SECONDS = 300
 
 
@@ -42,7 +42,7 @@ def lambda_handler(event: dict[str, Any], _: object) -> None:
     """
     version = settings.new_version()
     # A version has 29 seconds to answer, and is asked again here.
-    config = Config(read_timeout=30, retries={"total_max_attempts": 1})
+    config = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1})
     functions: LambdaClient = boto3.client("lambda", config=config)
     deployments: Any = boto3.client("codedeploy")
     verdict: Literal["Succeeded", "Failed"]

@@ -44,9 +44,11 @@ def found(client: Any, image: str, pause: float = 5) -> dict[str, int]:
             # It takes a moment from the push to the scan.
             continue
         status = said["imageScanStatus"]["status"]
-        if status in ("COMPLETE", "ACTIVE"):
-            return dict(said["imageScanFindings"].get("findingSeverityCounts", {}))
-        if status not in ("PENDING", "IN_PROGRESS"):
+        findings = said.get("imageScanFindings", {})
+        # An enhanced scan is active before it has looked.
+        if status == "COMPLETE" or (status == "ACTIVE" and "imageScanCompletedAt" in findings):
+            return dict(findings.get("findingSeverityCounts", {}))
+        if status not in ("PENDING", "IN_PROGRESS", "ACTIVE"):
             description = said["imageScanStatus"].get("description", "no reason is given")
             raise ScanError(f"the scan of {image} ended as {status}: {description}")
     raise ScanError(f"the scan of {image} did not end in time")

@@ -8,10 +8,10 @@ from tests.templates import Template, actions_of, expanded_with, of, statements
 
 # AWS has no resource for these actions.
 _OF_NO_RESOURCE = {
-    *("cloudwatch:DescribeAlarms", "ecr:GetAuthorizationToken"),
+    *("ecr:GetAuthorizationToken", "inspector2:ListFindings", "codedeploy:StopDeployment"),
     *("lambda:CreateEventSourceMapping", "lambda:ListEventSourceMappings"),
     *("logs:CreateLogDelivery", "logs:DeleteLogDelivery"),
-    *("logs:DescribeLogGroups", "logs:DescribeResourcePolicies"),
+    *("logs:DescribeIndexPolicies", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies"),
     *("logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy"),
     "logs:UpdateLogDelivery",
 }

@@ -175,6 +175,8 @@ def test_parameters_reach_the_function_and_the_api(sam: None) -> None:
     function = of(template, "AWS::Lambda::Function")["KvStoreFunction"]
     [stage] = of(template, "AWS::ApiGatewayV2::Stage").values()
 
+    # Without it, another Release alone would be a function that is the same as before.
+    assert function["Environment"]["Variables"]["KV_RELEASE"] == {"Ref": "Release"}
     assert function["MemorySize"] == {"Ref": "MemorySize"}
     assert function["Architectures"] == [{"Ref": "Architecture"}]
     assert function["ReservedConcurrentExecutions"] == {"Ref": "ReservedConcurrency"}

@@ -20,8 +20,10 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def _status(status: str, **counts: int) -> Reply:
-    findings = {"findingSeverityCounts": counts}
+def _status(status: str, *, looked: bool = True, **counts: int) -> Reply:
+    findings: dict[str, Any] = {"findingSeverityCounts": counts}
+    if looked:
+        findings["imageScanCompletedAt"] = 1764028800
     return answer(200, {"imageScanStatus": {"status": status}, "imageScanFindings": findings})
 
 
@@ -35,8 +37,10 @@ def test_it_waits_until_the_scan_is_there_and_complete() -> None:
     assert {"HIGH": 2} == _found(NONE_YET, _status("IN_PROGRESS"), _status("COMPLETE", HIGH=2))
 
 
-def test_an_enhanced_scan_is_taken_as_it_stands() -> None:
-    assert {"LOW": 1} == _found(_status("PENDING"), _status("ACTIVE", LOW=1))
+def test_an_enhanced_scan_is_taken_as_it_stands_once_it_has_looked() -> None:
+    waiting = (_status("PENDING"), _status("ACTIVE", looked=False))
+
+    assert {"LOW": 1} == _found(*waiting, _status("ACTIVE", LOW=1))
 
 
 @pytest.mark.parametrize("replies", [[_status("FAILED")], [_status("UNSUPPORTED_IMAGE")]])
