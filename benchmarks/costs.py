@@ -24,6 +24,9 @@ DASHBOARD = 3.00
 IMAGE_GB = 0.10
 RECORDS_GB = 0.25
 RECOVERY_GB = 0.20  # point-in-time recovery, of what is stored
+# Per minute, the second of BUILD_GENERAL1_MEDIUM.
+PIPELINE_ACTION = 0.002
+BUILD = 0.01
 
 MEMORY_GB = 0.5
 # Lambda bills whole milliseconds. With DynamoDB the function waits for its answer.
@@ -69,18 +72,24 @@ def delivery() -> float:
     return invocations + compute + SNS_PUBLISH
 
 
+def million(verb: str) -> tuple[float, float]:
+    """Return dollars for a million requests of a verb: with memory, and with dynamodb."""
+    units, notified = VERBS[verb], "subscribed" in verb
+    memory = invocation(MEMORY_MS) + (SNS_PUBLISH if notified else 0)
+    dynamodb = (
+        invocation(DYNAMODB_MS)
+        + units.writes * WRITE_UNIT
+        + units.reads * READ_UNIT
+        + (delivery() if notified else 0)
+    )
+    return memory, dynamodb
+
+
 def per_million() -> str:
     """Return the Markdown table of what a million requests cost."""
     lines = ["| a million of | memory | dynamodb |", "| --- | ---: | ---: |"]
-    for verb, units in VERBS.items():
-        notified = "subscribed" in verb
-        memory = invocation(MEMORY_MS) + (SNS_PUBLISH if notified else 0)
-        dynamodb = (
-            invocation(DYNAMODB_MS)
-            + units.writes * WRITE_UNIT
-            + units.reads * READ_UNIT
-            + (delivery() if notified else 0)
-        )
+    for verb in VERBS:
+        memory, dynamodb = million(verb)
         lines.append(f"| {verb} | ${memory:.2f} | ${dynamodb:.2f} |")
     return "\n".join(lines)
 
@@ -99,5 +108,15 @@ def at_rest() -> str:
     return "\n".join(lines)
 
 
+def in_use() -> str:
+    """Return in a line what use costs: a million sets, and the pipeline's minutes."""
+    memory, dynamodb = million("set")
+    return (
+        f"A million sets cost ${memory:.2f} with memory and ${dynamodb:.2f} with dynamodb. "
+        f"Where the pipeline runs, a minute of an action costs ${PIPELINE_ACTION}, "
+        f"and one of the build ${BUILD}."
+    )
+
+
 if __name__ == "__main__":
-    print(per_million(), at_rest(), sep="\n\n")
+    print(per_million(), at_rest(), in_use(), sep="\n\n")

@@ -20,6 +20,8 @@ print(json.dumps(transform(template, parameters, SimpleNamespace(load=dict))))
 # Prints a template of plain CloudFormation, without the short forms of YAML.
 _PARSE = "import json, sys; from samcli.yamlhelper import parse_yaml_file as parse; print(json.dumps(parse(sys.argv[1])))"  # noqa: E501
 
+ENGINES = ["memory", "dynamodb"]
+
 Template = dict[str, Any]
 
 

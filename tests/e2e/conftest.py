@@ -9,9 +9,8 @@ from filelock import FileLock
 
 from tests.conftest import need
 from tests.runtimes import ROOT, run
-from tests.templates import Template, expanded_with, plain
+from tests.templates import ENGINES, Template, expanded_with, plain
 
-ENGINES = ["memory", "dynamodb"]
 _REGISTRY_SCRIPT = ROOT.parent / "shared/docker/ecr"
 
 

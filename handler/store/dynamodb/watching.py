@@ -2,9 +2,9 @@
 
 An index trails the table by a moment, writes take a moment to get there, and the clocks of two
 environments differ. So a change may come to light after a later one. The feed's cursor therefore
-has two parts: ``floor``, before which everything has come to light and was reported, and the marks
-of the changes after it that were reported already. Nothing is passed over, and hardly anything is
-told twice.
+has ``floor``, before which everything has come to light and was reported, and the marks of the
+changes after it that were reported already. Nothing is passed over, and hardly anything is told
+twice.
 
 A cursor has room for so many marks. Where more changes than that come within half a minute, the
 latest keep theirs; those before them, up to ``unmarked``, are told at once like any other, and once
