@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -74,16 +75,22 @@ def rie_bare(sam: None) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def sam_start_api(docker: None, sam: None) -> Iterator[str]:
+def sam_build(docker: None, sam: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the checkout with SAM; return the folder in which `sam local` finds it."""
+    return runtimes.sam_build(tmp_path_factory.mktemp("sam") / "clone")
+
+
+@pytest.fixture(scope="session")
+def sam_start_api(sam_build: Path) -> Iterator[str]:
     """Run `sam local start-api` and yield its URL."""
-    with runtimes.sam_start_api() as endpoint:
+    with runtimes.sam_local("start-api", sam_build) as endpoint:
         yield endpoint
 
 
 @pytest.fixture(scope="session")
-def sam_start_lambda(docker: None, sam: None) -> Iterator[str]:
+def sam_start_lambda(sam_build: Path) -> Iterator[str]:
     """Run `sam local start-lambda` and yield the URL of its Invoke API."""
-    with runtimes.sam_start_lambda() as endpoint:
+    with runtimes.sam_local("start-lambda", sam_build) as endpoint:
         yield endpoint
 
 

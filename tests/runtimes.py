@@ -52,13 +52,15 @@ def ministack_problem() -> str | None:
     return None if EMULATOR.exists() else f"ministack is not in {EMULATOR.parent.parent.name}"
 
 
-def run(*command: str | Path, environment: dict[str, str] | None = None) -> str:
-    """Run a command at the checkout's root and return what it printed.
+def run(
+    *command: str | Path, environment: dict[str, str] | None = None, folder: Path = ROOT
+) -> str:
+    """Run a command, by default at the checkout's root, and return what it printed.
 
     Raises:
         AssertionError: It failed; the message holds all that it said.
     """
-    done = _run(*command, environment=environment)
+    done = _run(*command, environment=environment, folder=folder)
     assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{_output(done)}"
     return done.stdout
 
@@ -137,31 +139,32 @@ def rie_bare() -> Iterator[str]:
         yield f"rie://{address}"
 
 
-@contextmanager
-def sam_start_api() -> Iterator[str]:
-    """Build with SAM and run ``sam local start-api``.
+def sam_build(folder: Path) -> Path:
+    """Build the checkout with SAM in a folder of its own: it serves nothing while it builds there.
 
-    Yields:
-        The endpoint's URL.
+    Returns:
+        The folder, where the SAM CLI is to be run.
     """
-    run(SAM, "build", environment=sam_environment())
-    address = _free_address()
-    command = (SAM, "local", "start-api", "--port", address.rpartition(":")[2])
-    with _process(command, address, sam_environment(), after=_remove_sam_containers):
-        yield f"http://{address}"
+    copy_of_checkout(folder)
+    run(SAM, "build", environment=sam_environment(), folder=folder)
+    return folder
 
 
 @contextmanager
-def sam_start_lambda() -> Iterator[str]:
-    """Build with SAM and run ``sam local start-lambda``.
+def sam_local(command: str, folder: Path) -> Iterator[str]:
+    """Serve with ``sam local``.
+
+    Args:
+        command: ``start-api``, or ``start-lambda`` for the Invoke API, which knows the function by
+            its logical id.
+        folder: Where SAM built.
 
     Yields:
-        The URL of its Invoke API, which knows the function by its logical id.
+        The server's URL.
     """
-    run(SAM, "build", environment=sam_environment())
     address = _free_address()
-    command = (SAM, "local", "start-lambda", "--port", address.rpartition(":")[2])
-    with _process(command, address, sam_environment(), after=_remove_sam_containers):
+    words = (SAM, "local", command, "--port", address.rpartition(":")[2])
+    with _process(words, address, sam_environment(), folder, after=_remove_sam_containers):
         yield f"http://{address}"
 
 
@@ -196,6 +199,7 @@ def _process(
     command: tuple[str | Path, ...],
     address: str,
     environment: dict[str, str] | None = None,
+    folder: Path = ROOT,
     after: Callable[[str], None] = lambda _: None,
 ) -> Iterator[None]:
     """Run a server until the block ends.
@@ -204,6 +208,7 @@ def _process(
         command: What to run.
         address: Where the block may count on it to answer.
         environment: Its environment; by default, this process's own.
+        folder: Where to run it.
         after: Is given the server's log once the server has ended, however it went.
     """
     with tempfile.NamedTemporaryFile() as file:
@@ -213,7 +218,7 @@ def _process(
 
         server = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=file,
@@ -296,10 +301,10 @@ def _status(address: str) -> int:
 
 
 def _run(
-    *command: str | Path, environment: dict[str, str] | None = None
+    *command: str | Path, environment: dict[str, str] | None = None, folder: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
 
 

@@ -1,5 +1,6 @@
-"""The templates, each expanded once."""
+"""The registry that stands for ECR, and the templates, each expanded once."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import gettempdir
@@ -8,6 +9,7 @@ import pytest
 from filelock import FileLock
 
 from tests.conftest import need
+from tests.polling import eventually
 from tests.runtimes import ROOT, run
 from tests.templates import ENGINES, Template, expanded_with, plain
 
@@ -19,7 +21,11 @@ def registry(docker: None) -> Iterator[None]:
     """Run a registry under ECR's name, of which a machine has one at a time."""
     need(None if _REGISTRY_SCRIPT.exists() else "there is no registry to stand for ECR here")
     with FileLock(Path(gettempdir()) / "kv-store-registry.lock"):
-        run(_REGISTRY_SCRIPT)
+        # The script may miss what the engine knows: its grep ends while docker still writes to it.
+        eventually(
+            lambda: subprocess.run(_REGISTRY_SCRIPT, check=False).returncode,
+            lambda status: status == 0,
+        )
         yield
         run(_REGISTRY_SCRIPT, "stop")
 

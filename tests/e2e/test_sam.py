@@ -1,5 +1,6 @@
 import json
 from itertools import product
+from pathlib import Path
 
 import pytest
 import requests
@@ -13,15 +14,10 @@ _PATHS = ["/", "/keys", "/keys/a/b%20c", "/status", "/no/such/path"]
 _METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 
 
-@pytest.fixture(scope="module")
-def sam_build(docker: None, sam: None) -> None:
-    """Build the image that `sam local` runs."""
-    run(SAM, "build", environment=sam_environment())
-
-
 @pytest.mark.parametrize("verb", STATUS)
-def test_sam_local_invoke_answers_an_event(verb: str, sam_build: None) -> None:
-    said = run(SAM, "local", "invoke", "-e", f"events/{verb}.json", environment=sam_environment())
+def test_sam_local_invoke_answers_an_event(verb: str, sam_build: Path) -> None:
+    command = (SAM, "local", "invoke", "-e", f"events/{verb}.json")
+    said = run(*command, environment=sam_environment(), folder=sam_build)
 
     assert json.loads(said)["statusCode"] == STATUS[verb]
 
