@@ -6,7 +6,6 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
 from uuid import uuid4
@@ -20,22 +19,10 @@ from handler.settings import SettingsError
 from handler.store.dynamodb.engine import DynamoStore
 from handler.store.dynamodb.items import primary_key
 from tests import dynamodb, topics
+from tests.clock import Clock
 
 ONE = msgspec.Raw(b"1")
 TWO = msgspec.Raw(b"2")
-
-
-class Clock:
-    """A time that moves only when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 24, 20, 55, 43, 123_000, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 class Stream:
@@ -103,11 +90,6 @@ def table() -> str:
     return dynamodb.make_table(
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
     )
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -214,7 +196,7 @@ def test_a_key_made_anew_after_its_expiry_is_no_change(
 ) -> None:
     watched(store, "name")
     store.put("name", TWO, ttl=1)
-    clock.move(seconds=1)
+    clock.go_on(1)
     store.set("name", ONE)
 
     records = [record["dynamodb"] for record in stream.event()["Records"]]

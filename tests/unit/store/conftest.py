@@ -1,7 +1,6 @@
 """The DynamoDB engine, as its tests have it: on moto's server, with a clock that they turn."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
@@ -9,19 +8,7 @@ import pytest
 from handler.store.dynamodb.engine import DynamoStore
 from handler.store.dynamodb.table import Table
 from tests import dynamodb
-
-
-class Clock:
-    """Stands still until it is told to go on."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 24, 20, 55, 43, 123_000, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def go_on(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
+from tests.clock import Clock
 
 
 @pytest.fixture(scope="session")
@@ -50,11 +37,6 @@ def table(endpoint: str) -> Iterator[Table]:
 @pytest.fixture
 def wire(table: Table) -> dynamodb.Wire:
     return dynamodb.Wire(table)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

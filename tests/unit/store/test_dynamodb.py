@@ -13,8 +13,8 @@ from handler.preconditions import ANY
 from handler.store.dynamodb.engine import DynamoStore
 from handler.store.dynamodb.items import KEPT, primary_key
 from handler.store.dynamodb.table import Table
+from tests.clock import Clock
 from tests.dynamodb import Wire
-from tests.unit.store.conftest import Clock
 
 ONE = msgspec.Raw(b"1")
 TWO = msgspec.Raw(b"2")

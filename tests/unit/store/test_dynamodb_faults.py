@@ -23,8 +23,8 @@ from handler.operations import BatchBody, Get, Incr
 from handler.store.dynamodb.engine import DynamoStore
 from handler.store.dynamodb.table import Table
 from tests import dynamodb
+from tests.clock import Clock
 from tests.dynamodb import Wire
-from tests.unit.store.conftest import Clock
 
 ONE = msgspec.Raw(b"1")
 TWO = msgspec.Raw(b"2")

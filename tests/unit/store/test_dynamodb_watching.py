@@ -14,8 +14,8 @@ from handler.store.dynamodb import watching
 from handler.store.dynamodb.engine import DynamoStore
 from handler.store.dynamodb.items import CHANGES_INDEX, change_mark, primary_key, shard_of
 from handler.store.dynamodb.table import Table
+from tests.clock import Clock
 from tests.dynamodb import Wire
-from tests.unit.store.conftest import Clock
 
 ONE = msgspec.Raw(b"1")
 TWO = msgspec.Raw(b"2")

@@ -1,7 +1,7 @@
 """The memory engine under a clock of the test's own."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -22,28 +22,11 @@ from handler.errors import (
 from handler.model import Record
 from handler.operations import BatchBody, Operation
 from handler.store.memory.engine import MemoryStore
+from tests.clock import Clock
 
 ONE = msgspec.Raw(b"1")
 TWO = msgspec.Raw(b"2")
 TEXT = msgspec.Raw(b'"text"')
-
-
-class Clock:
-    """A time that moves only when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 24, 20, 55, 43, 123_000, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, **by: float) -> None:
-        self.now += timedelta(**by)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -64,7 +47,7 @@ def _everything(store: MemoryStore) -> tuple[object, ...]:
 
 def test_times_are_those_of_the_clock(store: MemoryStore, clock: Clock) -> None:
     store.set("a", ONE)
-    clock.move(seconds=1.5)
+    clock.go_on(1.5)
 
     record = store.put("a", TWO, ttl=10)
 
@@ -79,9 +62,9 @@ def test_a_record_is_there_until_the_millisecond_of_its_expiry(
     store: MemoryStore, clock: Clock
 ) -> None:
     store.set("a", ONE, ttl=1)
-    clock.move(milliseconds=999)
+    clock.go_on(0.999)
     record = store.get("a")
-    clock.move(milliseconds=1)
+    clock.go_on(0.001)
 
     assert ONE == record.value
     with pytest.raises(KeyNotFound):
@@ -90,9 +73,9 @@ def test_a_record_is_there_until_the_millisecond_of_its_expiry(
 
 def test_a_put_that_leaves_the_expiry_does_not_prolong_it(store: MemoryStore, clock: Clock) -> None:
     store.set("a", ONE, ttl=10)
-    clock.move(seconds=9)
+    clock.go_on(9)
     store.put("a", TWO)
-    clock.move(seconds=1)
+    clock.go_on(1)
 
     with pytest.raises(KeyNotFound):
         store.get("a")
@@ -105,7 +88,7 @@ def test_a_listing_leaves_out_what_has_expired_though_nothing_swept_it(
     store.set("b", ONE, ttl=2)
     for key in "ab":
         store.subscribe(key)
-    clock.move(seconds=1)
+    clock.go_on(1)
 
     assert ["b"] == [record.key for record in store.page("", 10, None).items]
     assert ["b"] == store.subscriptions(10, None).items
@@ -114,7 +97,7 @@ def test_a_listing_leaves_out_what_has_expired_though_nothing_swept_it(
 def test_a_write_sweeps_some_of_what_has_expired(store: MemoryStore, clock: Clock) -> None:
     for number in range(20):
         store.set(f"old/{number}", ONE, ttl=1)
-    clock.move(seconds=1)
+    clock.go_on(1)
 
     for number in range(3):
         store.set(f"new/{number}", ONE)
@@ -126,7 +109,7 @@ def test_status_counts_no_expired_record(store: MemoryStore, clock: Clock) -> No
     store.set("old", ONE, ttl=1)
     store.subscribe("old")
     store.set("é", TEXT)
-    clock.move(seconds=1)
+    clock.go_on(1)
 
     status = store.status()
 
@@ -163,7 +146,7 @@ def test_a_full_store_takes_back_what_expired_before_it_refuses(clock: Clock) ->
     store = MemoryStore(100, clock)
     for number in range(30):
         store.set(f"{number}", ONE, ttl=1)
-    clock.move(seconds=1)
+    clock.go_on(1)
 
     assert 99 == len(bytes(store.set("b", msgspec.Raw(b"1" * 99)).value))
 
@@ -204,7 +187,7 @@ def test_a_token_is_recognised_before_its_precondition_is_asked(store: MemorySto
 
 def test_a_token_goes_with_its_record(store: MemoryStore, clock: Clock) -> None:
     first = store.set("a", ONE, ttl=1, token="t")
-    clock.move(seconds=1)
+    clock.go_on(1)
     second = store.set("a", ONE, token="t")
     store.delete("a")
     third = store.set("a", ONE, token="t")
@@ -314,7 +297,7 @@ def test_an_atomic_batch_that_fails_leaves_no_trace(store: MemoryStore, clock: C
     for key in ("put", "del"):
         store.subscribe(key)
     store.set("plain", TEXT)
-    clock.move(seconds=1)
+    clock.go_on(1)
     _, cursor = store.changes(None, 10)
     before = _everything(store)
 
@@ -337,7 +320,7 @@ def test_an_atomic_batch_that_fails_leaves_no_trace(store: MemoryStore, clock: C
     assert before == _everything(store)
     assert ([], cursor) == store.changes(cursor, 10)
     assert store.get("put") == store.set("put", ONE, token="t")
-    clock.move(seconds=100)
+    clock.go_on(100)
     assert (0, 1) == (store.status().subscriptions, store.status().keys)
 
 
@@ -410,7 +393,7 @@ class AgainstAModel(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.001, 1, 4]))
     def time_passes(self, seconds: float) -> None:
-        self.clock.move(seconds=seconds)
+        self.clock.go_on(seconds)
         self._expire()
 
     @rule(key=KEYS, value=NUMBERS, ttl=TTLS)

@@ -11,8 +11,8 @@ from handler.model import Record
 from handler.operations import Incr
 from handler.store.dynamodb.engine import DynamoStore
 from handler.store.dynamodb.warm import WarmCopies
+from tests.clock import Clock
 from tests.dynamodb import Wire
-from tests.unit.store.conftest import Clock
 
 ONE = msgspec.Raw(b"1")
 TWO = msgspec.Raw(b"2")
