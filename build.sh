@@ -23,6 +23,9 @@ die() {
   exit 1
 }
 
+# Older ones do not tell which process a redirection started.
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || die "bash 4.4 or newer is needed"
+
 find_python() {
   local python
   for python in python3 python3.14 python3.13 python3.12 python3.11; do

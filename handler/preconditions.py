@@ -8,10 +8,8 @@ Etags = tuple[str, ...]
 # No ETag is taken for it, not even "*": none holds a double quote.
 ANY = '"'
 
-_ETAG = r'(?:W/)?"[^"]*"'
+_ETAG = r'(W/)?"([^"]*)"'
 _ETAGS = re.compile(rf"\s*{_ETAG}(?:\s*,\s*{_ETAG})*\s*")
-_STRONG = re.compile(r'(?:^|,)\s*"([^"]*)"')
-_STRONG_OR_WEAK = re.compile(r'"([^"]*)"')
 
 
 def if_match(text: str | None) -> Etags | None:
@@ -20,7 +18,7 @@ def if_match(text: str | None) -> Etags | None:
     Raises:
         InvalidRequest: The field holds neither ``*`` nor ETags in double quotes.
     """
-    return _etags("If-Match", text, _STRONG)
+    return _etags("If-Match", text, weak=False)
 
 
 def if_none_match(text: str | None) -> Etags | None:
@@ -29,17 +27,17 @@ def if_none_match(text: str | None) -> Etags | None:
     Raises:
         InvalidRequest: The field holds neither ``*`` nor ETags in double quotes.
     """
-    return _etags("If-None-Match", text, _STRONG_OR_WEAK)
+    return _etags("If-None-Match", text, weak=True)
 
 
-def _etags(field: str, text: str | None, wanted: re.Pattern[str]) -> Etags | None:
+def _etags(field: str, text: str | None, *, weak: bool) -> Etags | None:
     if text is None:
         return None
     if text.strip() == "*":
         return (ANY,)
     if not _ETAGS.fullmatch(text):
         raise InvalidRequest(f'{field} takes * or an ETag in double quotes, such as "abc-1"')
-    return tuple(wanted.findall(text))
+    return tuple(tag for mark, tag in re.findall(_ETAG, text) if weak or not mark)
 
 
 def matches(etags: Etags, etag: str) -> bool:

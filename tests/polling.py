@@ -1,4 +1,4 @@
-"""The one place where tests wait: for what a store or a process comes to by itself."""
+"""Waiting for what a store or a process comes to by itself."""
 
 import time
 from collections.abc import Callable

@@ -2,7 +2,15 @@
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import (
+    Callable,
+    ItemsView,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    ValuesView,
+)
 from contextlib import contextmanager, suppress
 from types import EllipsisType
 from typing import Any, Self, TypeVar
@@ -44,7 +52,8 @@ class KVClient(MutableMapping[str, Any]):
 
     Args:
         endpoint: The store's URL; see the README for its kinds.
-        timeout: Seconds that one request may take, its retries included.
+        timeout: Seconds that one request may take, its retries included. With lambda:// an
+            invocation under way is waited for, up to 35 seconds, and with local:// always.
         retries: How often a request is sent again where that is safe.
         region: The AWS region, where the endpoint is in AWS; None for the configured one.
         aws_profile: The profile of the AWS configuration; None for the default.
@@ -246,6 +255,14 @@ class KVClient(MutableMapping[str, Any]):
     def __iter__(self) -> Iterator[str]:
         return (record.key for record in self.getall())
 
+    def items(self) -> ItemsView[str, Any]:
+        """Return a view of the keys with their values, read page by page."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[Any]:
+        """Return a view of the values in key order, read page by page."""
+        return _Values(self)
+
     def clear(self) -> None:
         """Delete every key, page by page."""
         for key in self:
@@ -300,6 +317,24 @@ class KVClient(MutableMapping[str, Any]):
                 cursor = None if parts["cursor"] == b"null" else _string(parts["cursor"])
                 page = [parse(text) for text in fastjson.elements(parts[member])]
             yield page
+
+
+class _Items(ItemsView[str, Any]):
+    """Takes the values from the listing, where a mapping's own view would get them one by one."""
+
+    _mapping: KVClient
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return ((record.key, record.value) for record in self._mapping.getall())
+
+
+class _Values(ValuesView[Any]):
+    """Takes the values from the listing too."""
+
+    _mapping: KVClient
+
+    def __iter__(self) -> Iterator[Any]:
+        return (record.value for record in self._mapping.getall())
 
 
 def json_text(value: Any) -> str:

@@ -201,17 +201,17 @@ def import_(context: Context, args: Namespace) -> ExitStatus:
         ) as progress,
     ):
 
-        def complain(message: str) -> None:
+        def complain(number: int, error: Exception) -> None:
             with progress.external_write_mode(file=stderr):
-                context.complain(message)
+                context.complain(f"line {number}: {error}")
 
         work = Import(context.client, Mode(args.mode), dry_run=args.dry_run, complain=complain)
         try:
             work.run(read_lines(stream, progress.update))
         except BaseException:
             # Be it the store that is lost, the time that is over, or Ctrl-C.
-            context.done_in_part = work.wrote
-            if work.wrote:
+            context.done_in_part = work.writes > 0
+            if work.writes:
                 progress.close()
                 _summarise(context, args, work)
             raise
@@ -237,7 +237,7 @@ def copy(context: Context, args: Namespace) -> ExitStatus:
         sides = {name: getattr(result, name)._asdict() for name in ("source", "target")}
         context.print_object(result._asdict() | sides)
     else:
-        context.print(f"copied {result.copied} of {result.source.records} records")
+        context.print(f"copied {result.copied} records")
         for name, side in (("FROM", result.source), ("TO  ", result.target)):
             context.print(f"{name} {side.records} records, sha256 {side.sha256}")
         if result.only_in_target:

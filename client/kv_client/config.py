@@ -117,7 +117,8 @@ def set_endpoint(profile: str, endpoint: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     parser.write(text)
-    file.write_bytes(text.getvalue().encode())
+    # The file may be a link into a folder that is kept elsewhere.
+    _replace(file.resolve(), text.getvalue())
 
 
 def _read() -> "ConfigParser":
@@ -157,8 +158,12 @@ def _remember_instance(file: Path, endpoint: str, instance: str) -> str | None:
     if last == instance:
         return None
     seen[endpoint] = instance
-    # A command that runs at the same time reads the file before or after, never half of it.
-    new = file.with_suffix(f".{os.getpid()}")
-    new.write_text(json.dumps(seen), encoding="utf-8")
-    new.replace(file)
+    _replace(file, json.dumps(seen))
     return last
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file anew: whoever reads it meanwhile has what was before or after, never half."""
+    new = file.with_suffix(f".{os.getpid()}")
+    new.write_bytes(text.encode())
+    new.replace(file)

@@ -155,5 +155,5 @@ class Context:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._client is not None and not (self._shell and self._client is self._shell.client):
-            self._client.close()
+        for client in self._opened:
+            client.close()

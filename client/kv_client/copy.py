@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from kv_client.lines import Line, export, parse_line, same_state
-from kv_client.transfer import Import, Mode, Outcome
+from kv_client.lines import Line, State, export, parse_line, same_state
+from kv_client.transfer import Import, Mode
 
 if TYPE_CHECKING:
     from kv_client.api import KVClient
@@ -30,7 +30,7 @@ class Copy(NamedTuple):
     """What came of copying.
 
     Attributes:
-        copied: How many records were written.
+        copied: How many times a record was written: more than once where it changed meanwhile.
         source: What the source holds.
         target: What the target holds of it.
         only_in_target: How many records the target holds beside them.
@@ -60,20 +60,33 @@ def copy(source: "KVClient", target: "KVClient", complain: Callable[[str], None]
     Args:
         source: The store to copy from; it is only read.
         target: The store to copy to; what it holds beside the source's records stays.
-        complain: Called with each key that still differs in the end.
+        complain: Called with each key that still differs in the end, and why where that is known.
     """
-    work = Import(target, Mode.REPLACE, dry_run=False, complain=complain)
+    failures: dict[int, Exception] = {}
+    work = Import(
+        target, Mode.REPLACE, dry_run=False, complain=failures.__setitem__, same=_same_content
+    )
     work.run(enumerate(export(source, ""), 1))
     comparison = _compare(source, target)
+    reasons: dict[str, Exception] = {}
     for _ in range(_ROUNDS):
         if not comparison.differing:
             break
+        failures.clear()
+        before = work.writes
         work.run((line.number, line.text) for line in comparison.differing)
+        reasons = {
+            line.key: failures[line.number]
+            for line in comparison.differing
+            if line.number in failures
+        }
         comparison = _compare(source, target)
+        if work.writes == before:
+            break
     for line in comparison.differing:
-        complain(f"{line.key} is not the same on both sides")
+        complain(f"{line.key}: {reasons.get(line.key, 'it is not the same on both sides')}")
     return Copy(
-        copied=work.counts[Outcome.CREATED] + work.counts[Outcome.CHANGED],
+        copied=work.writes,
         source=comparison.source,
         target=comparison.target,
         only_in_target=comparison.only_in_target,
@@ -136,7 +149,13 @@ def _lines(client: "KVClient") -> Iterator[Line]:
 
 
 def _same(mine: Line, theirs: Line) -> bool:
-    return same_state(mine.state, theirs.state) and _digested(mine) == _digested(theirs)
+    subscriptions = {bool(line.state.subscribed) for line in (mine, theirs)}
+    return _same_content(mine.state, theirs.state) and len(subscriptions) == 1
+
+
+def _same_content(mine: State, theirs: State) -> bool:
+    """Tell whether value and expiry are the same: to the byte, for no file came between them."""
+    return mine.value == theirs.value and same_state(mine, theirs)
 
 
 def _digested(line: Line) -> bytes:

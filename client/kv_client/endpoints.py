@@ -4,6 +4,7 @@ import io
 import ipaddress
 import json
 import threading
+import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 # What Lambda takes in one invocation: "6 MB", https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_EVENT_BYTES = 6 * 1024 * 1024
-
-Timeout = float | tuple[float | None, float | None] | None
 
 _SCHEMES = "http://…, https://…, rie://HOST:PORT, lambda://FUNCTION, stack://NAME or local://"
 # The service that signs for a host's second label, as AWS names its HTTP endpoints.
@@ -187,8 +186,12 @@ class FunctionAdapter(BaseAdapter):
     """Carries requests to a function as events; how it is invoked is the subclass's to say."""
 
     @abstractmethod
-    def invoke(self, event: dict[str, Any], timeout: Timeout) -> Any:
+    def invoke(self, event: dict[str, Any], timeout: float) -> Any:
         """Return the function's result for an event.
+
+        Args:
+            event: The event.
+            timeout: Seconds to wait for it, where how it is invoked leaves that to the caller.
 
         Raises:
             KVError: The function did not answer; the error says what a gateway would.
@@ -198,7 +201,7 @@ class FunctionAdapter(BaseAdapter):
         self,
         request: requests.PreparedRequest,
         stream: bool = False,  # noqa: ARG002, FBT001, FBT002
-        timeout: Timeout = None,
+        timeout: Any = None,
         verify: bool | str = True,  # noqa: ARG002, FBT001, FBT002
         cert: Any = None,  # noqa: ARG002
         proxies: Mapping[str, str] | None = None,  # noqa: ARG002
@@ -241,7 +244,7 @@ class LocalAdapter(FunctionAdapter):
             raise EndpointError(str(error)) from error
         self._handler = lambda_handler
 
-    def invoke(self, event: dict[str, Any], timeout: Timeout) -> Any:  # noqa: ARG002
+    def invoke(self, event: dict[str, Any], timeout: float) -> Any:  # noqa: ARG002
         _sized(event)
         with self._one_at_a_time:
             return self._handler(event, None)
@@ -258,7 +261,7 @@ class LambdaAdapter(FunctionAdapter):
         super().__init__()
         self._function = function
 
-    def invoke(self, event: dict[str, Any], timeout: Timeout) -> Any:  # noqa: ARG002
+    def invoke(self, event: dict[str, Any], timeout: float) -> Any:  # noqa: ARG002
         return self._function.invoke(_sized(event))
 
 
@@ -277,18 +280,22 @@ class EmulatorAdapter(FunctionAdapter):
         super().__init__()
         from filelock import FileLock
 
-        self._url = f"http://{host}:{port}/2015-03-31/functions/function/invocations"
+        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._url = f"http://{authority}/2015-03-31/functions/function/invocations"
         self._session = requests.Session()
         self._session.trust_env = False
-        self._lock = FileLock(config.lock_folder() / f"rie-{host.replace(':', '-')}-{port}.lock")
+        # By whichever of its names, this machine's emulator has one lock.
+        place = "localhost" if is_this_machine(host) else host.replace(":", "-")
+        self._lock = FileLock(config.lock_folder() / f"rie-{place}-{port}.lock")
 
-    def invoke(self, event: dict[str, Any], timeout: Timeout) -> Any:
+    def invoke(self, event: dict[str, Any], timeout: float) -> Any:
         data = _sized(event)
-        seconds = timeout if isinstance(timeout, int | float) else -1
+        deadline = time.monotonic() + timeout
         try:
-            with self._lock.acquire(timeout=seconds):
+            with self._lock.acquire(timeout=timeout):
+                left = max(0.001, deadline - time.monotonic())
                 response = self._session.post(
-                    self._url, data=data, timeout=timeout, allow_redirects=False
+                    self._url, data=data, timeout=left, allow_redirects=False
                 )
         except TimeoutError as error:
             raise requests.Timeout("the emulator is busy with others' requests") from error

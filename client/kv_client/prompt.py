@@ -95,7 +95,7 @@ class _Completer(Completer):
         try:
             records = self._context.client.getall(prefix, page_size=_MOST_KEYS)
             return [record.key for record in islice(records, _MOST_KEYS)]
-        except KVError:
+        except (KVError, EndpointError):
             # A store that does not answer now completes nothing; the command will say why.
             return []
 

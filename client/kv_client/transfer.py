@@ -104,26 +104,33 @@ class Import:
         client: What asks the store.
         mode: What may be done.
         dry_run: Whether to write nothing.
-        complain: Called with what is wrong with a line.
+        complain: Called with the number of a line, and what is wrong with it.
+        same: Tells whether a state that was found is the one that is wanted.
 
     Attributes:
         counts: How many lines came to which outcome.
     """
 
     def __init__(
-        self, client: "KVClient", mode: Mode, *, dry_run: bool, complain: Callable[[str], None]
+        self,
+        client: "KVClient",
+        mode: Mode,
+        *,
+        dry_run: bool,
+        complain: Callable[[int, Exception], object],
+        same: Callable[[State, State], bool] = same_state,
     ) -> None:
         self._client = client
         self._mode = mode
         self._complain = complain
+        self._same = same
         self._written = _Written() if dry_run else None
         self.counts = dict.fromkeys(Outcome, 0)
 
     @property
-    def wrote(self) -> bool:
-        """Whether the store is another than before."""
-        changed = self.counts[Outcome.CREATED] + self.counts[Outcome.CHANGED]
-        return self._written is None and changed > 0
+    def writes(self) -> int:
+        """How many records were written."""
+        return 0 if self._written else self.counts[Outcome.CREATED] + self.counts[Outcome.CHANGED]
 
     def run(self, lines: Iterable[tuple[int, bytes]]) -> None:
         """Bring in the records of numbered lines.
@@ -156,12 +163,29 @@ class Import:
             if isinstance(found, KVError):
                 self._fail(line.number, found)
                 continue
-            plans.append(_plan(line, found, self._mode))
+            plans.append(self._plan(line, found))
             if self._written and plans[-1].operations:
                 self._written.keep(line, found)
         for part in _parts(plans):
             for plan, error in zip(part, self._carry_out(part), strict=True):
                 self._settle(plan, error)
+
+    def _plan(self, line: Line, found: State | None) -> _Plan:
+        wanted = line.state
+        if found is None:
+            if self._mode is Mode.PUT:
+                return _Plan(line, Outcome.SKIPPED, [])
+            needed = [_put(line, create=True) if self._mode is Mode.REPLACE else _set(line)]
+            return _Plan(line, Outcome.CREATED, needed + _subscription(line, subscribed=False))
+        needed = (
+            [] if self._same(wanted, found) else [_put(line, create=self._mode is Mode.REPLACE)]
+        )
+        needed += _subscription(line, subscribed=bool(found.subscribed))
+        if not needed:
+            return _Plan(line, Outcome.UNCHANGED, [])
+        if self._mode is Mode.SET:
+            return _Plan(line, Outcome.SKIPPED, [])
+        return _Plan(line, Outcome.CHANGED, needed)
 
     def _settle(self, plan: _Plan, error: KVError | None) -> None:
         """Count what became of a line."""
@@ -186,7 +210,7 @@ class Import:
         It may have been this import itself, in a try whose answer was lost.
         """
         [found] = self._look_up([plan.line])
-        done = isinstance(found, State) and same_state(plan.line.state, found)
+        done = isinstance(found, State) and self._same(plan.line.state, found)
         return plan.outcome if done else Outcome.SKIPPED
 
     def _found(self, line: Line, answer: bytes | KVError) -> State | KVError | None:
@@ -245,7 +269,7 @@ class Import:
 
     def _fail(self, number: int, error: Exception) -> None:
         self.counts[Outcome.FAILED] += 1
-        self._complain(f"line {number}: {error}")
+        self._complain(number, error)
 
 
 def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
@@ -281,22 +305,6 @@ def _parts(plans: list[_Plan]) -> Iterator[list[_Plan]]:
 
 def _is_to_be_repeated(answers: list[bytes | KVError]) -> bool:
     return any(isinstance(each, EngineUnavailable) for each in answers)
-
-
-def _plan(line: Line, found: State | None, mode: Mode) -> _Plan:
-    wanted = line.state
-    if found is None:
-        if mode is Mode.PUT:
-            return _Plan(line, Outcome.SKIPPED, [])
-        needed = [_put(line, create=True) if mode is Mode.REPLACE else _set(line)]
-        return _Plan(line, Outcome.CREATED, needed + _subscription(line, subscribed=False))
-    needed = [] if same_state(wanted, found) else [_put(line, create=mode is Mode.REPLACE)]
-    needed += _subscription(line, subscribed=bool(found.subscribed))
-    if not needed:
-        return _Plan(line, Outcome.UNCHANGED, [])
-    if mode is Mode.SET:
-        return _Plan(line, Outcome.SKIPPED, [])
-    return _Plan(line, Outcome.CHANGED, needed)
 
 
 def _answer(result: bytes) -> bytes | KVError:

@@ -20,6 +20,7 @@ def test_an_absent_field_is_no_precondition() -> None:
         ('"a,b"', ("a,b",), ("a,b",)),
         ('""', ("",), ("",)),
         ('"W/"', ("W/",), ("W/",)),
+        ('W/"a,", "b"', ("b",), ("a,", "b")),
     ],
 )
 def test_the_etags_are_those_that_the_comparison_takes(

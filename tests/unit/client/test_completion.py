@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from prompt_toolkit.completion import CompleteEvent
@@ -15,10 +16,10 @@ from kv_client.prompt import _Completer
 from tests.command_line import Terminal, kv
 
 
-@pytest.fixture
-def completer() -> Iterator[_Completer]:
+@contextmanager
+def _completer(endpoint: str) -> Iterator[_Completer]:
     options = Namespace(
-        endpoint="local://",
+        endpoint=endpoint,
         profile=None,
         json=False,
         timeout=None,
@@ -26,9 +27,14 @@ def completer() -> Iterator[_Completer]:
         region=None,
         aws_profile=None,
     )
-    streams = Streams(None, Terminal(), Terminal())
-    with Context(streams, options) as context:
+    with Context(Streams(None, Terminal(), Terminal()), options) as context:
         yield _Completer(context)
+
+
+@pytest.fixture
+def completer() -> Iterator[_Completer]:
+    with _completer("local://") as completer:
+        yield completer
 
 
 def _complete(completer: _Completer, text: str) -> list[str]:
@@ -88,18 +94,10 @@ def test_profiles_and_choices_are_completed(completer: _Completer) -> None:
     assert [] == _complete(completer, "--endpoint s")
 
 
-def test_a_store_out_of_reach_completes_no_keys() -> None:
-    options = Namespace(
-        endpoint="http://127.0.0.1:9",
-        profile=None,
-        json=False,
-        timeout=None,
-        retries=0,
-        region=None,
-        aws_profile=None,
-    )
-    with Context(Streams(None, Terminal(), Terminal()), options) as context:
-        assert [] == _complete(_Completer(context), "get ")
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", "none://such"])
+def test_a_store_out_of_reach_completes_no_keys(endpoint: str) -> None:
+    with _completer(endpoint) as completer:
+        assert [] == _complete(completer, "get ")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

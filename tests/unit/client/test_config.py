@@ -30,6 +30,18 @@ def test_a_profile_that_is_set_again_is_changed() -> None:
     assert "home\tlocal://\n" == kv("config", "show").stdout
 
 
+def test_a_file_of_profiles_that_is_a_link_stays_one(tmp_path: Path) -> None:
+    kept = written(tmp_path / "kept.ini", "[home]\nendpoint = local://\n")
+    config_file().parent.mkdir(parents=True)
+    config_file().symlink_to(kept)
+
+    kv("config", "set", "away", "endpoint", OTHER)
+
+    assert config_file().is_symlink()
+    assert ["kept.ini"] == [file.name for file in tmp_path.glob("kept*")]
+    assert "away" in Path(kept).read_text(encoding="utf-8")
+
+
 def test_config_path_names_the_file_of_the_profiles() -> None:
     kv("config", "set", "home", "endpoint", "local://")
 

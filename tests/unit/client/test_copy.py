@@ -74,6 +74,29 @@ def test_what_is_there_already_is_not_copied_again(source: KVClient, target: KVC
     assert copy(source, target, refuse).copied == 0
 
 
+def test_a_value_that_only_its_line_breaks_tell_apart_is_copied(
+    source: KVClient, target: KVClient
+) -> None:
+    source.set("k", JSON('{ "a":1}'))
+    target.set("k", JSON('{\n"a":1}'))
+
+    result = copy(source, target, refuse)
+
+    assert (True, 1) == (result.same, result.copied)
+    assert target.get("k").json == '{ "a":1}'
+
+
+def test_a_record_that_does_not_fit_is_named_once_with_the_reason(source: KVClient) -> None:
+    source.set("large", "x" * 300_000)
+    named: list[str] = []
+    with gateways.gateway(KV_MAX_BYTES="200000") as running, KVClient(running.url) as small:
+        result = copy(source, small, named.append)
+
+    assert not result.same
+    [complaint] = named
+    assert complaint.startswith("large: the store holds ")
+
+
 def test_what_only_the_target_holds_stays_and_is_named(source: KVClient, target: KVClient) -> None:
     source.set("k", 1)
     target.set("a", "mine")
@@ -118,7 +141,7 @@ def test_a_record_that_never_stays_the_same_is_named(source: KVClient, target: K
         result = copy(busy, target, named.append)
 
     assert not result.same
-    assert named == ["busy is not the same on both sides"]
+    assert named == ["busy: it is not the same on both sides"]
 
 
 def test_the_command_says_what_both_sides_hold(source: KVClient, target: KVClient) -> None:

@@ -1,12 +1,15 @@
 """How an endpoint's host is found."""
 
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from kv_client import KVClient
-from kv_client.errors import HandlerFailed
+from kv_client.errors import HandlerFailed, OutOfReach
+from tests.emulator import Answer, emulator, responds
 from tests.servers import answer, answering, record, success
 
 
@@ -52,6 +55,36 @@ def test_another_machine_is_reached_through_the_proxy(monkeypatch: pytest.Monkey
             kv.get("name")
 
     assert "http://store.example/keys/name" == proxy.requests[0].target
+
+
+def test_an_emulator_has_one_request_at_a_time_by_whichever_of_its_names() -> None:
+    came, go_on = threading.Event(), threading.Event()
+
+    def hold(_: dict[str, Any]) -> Answer:
+        came.set()
+        go_on.wait(30)
+        return responds()
+
+    with emulator(hold) as upstream, ThreadPoolExecutor() as pool:
+        other_name = upstream.url.replace("127.0.0.1", "localhost")
+        with (
+            KVClient(upstream.url) as first,
+            KVClient(other_name, retries=0, timeout=0.1) as second,
+        ):
+            answer = pool.submit(first.status)
+            assert came.wait(30)
+            with pytest.raises(OutOfReach, match="in time"):
+                second.status()
+            arrived = len(upstream.events)
+            go_on.set()
+            answer.result(30)
+
+    assert 1 == arrived
+
+
+def test_an_emulator_may_have_an_address_of_ipv6() -> None:
+    with KVClient("rie://[::1]:9", retries=0) as kv, pytest.raises(OutOfReach, match="refused"):
+        kv.status()
 
 
 def test_an_emulator_leads_to_no_other_address() -> None:

@@ -13,7 +13,7 @@ import kv_client
 from handler import errors as handler_errors
 from kv_client import JSON, Change, KVClient, Record, errors
 from tests.runtimes import ROOT
-from tests.servers import answering, forward
+from tests.servers import answering, forward, record, success
 
 USER = """
 from kv_client import JSON, Change, KVClient, Record
@@ -186,6 +186,15 @@ def test_it_is_a_mapping_of_keys_to_values(kv: KVClient) -> None:
         kv["a"]
     with pytest.raises(KeyError):
         del kv["a"]
+
+
+def test_items_and_values_come_with_the_listing() -> None:
+    page = {"items": [record("a", 1), record("b", 2)], "cursor": None}
+
+    with answering(success(page)) as server, KVClient(server.url) as kv:
+        assert ([("a", 1), ("b", 2)], [1, 2]) == (list(kv.items()), list(kv.values()))
+
+    assert {"/keys"} == {request.target.partition("?")[0] for request in server.requests}
 
 
 def test_a_mappings_other_methods_work_too(kv: KVClient) -> None:

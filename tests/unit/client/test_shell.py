@@ -54,6 +54,12 @@ def test_a_script_goes_on_after_a_failure_and_ends_with_the_first_ones_code() ->
     assert ["set a (version 1)", "1"] == ended.lines
 
 
+def test_the_shells_own_endpoint_is_opened_only_for_commands_that_have_no_other() -> None:
+    script = "set a 1 --endpoint local://\nget a --endpoint local://\n"
+
+    assert (0, "set a (version 1)\n1\n", "") == kv("shell", stdin=script, endpoint="none://such")
+
+
 @pytest.mark.parametrize("end", ["exit", "quit", "  exit  ", "exit\r", "exit # done"])
 def test_exit_ends_a_script(end: str) -> None:
     assert (0, "1\n", "") == _script(f"incr a\n{end}\nincr a\n")
