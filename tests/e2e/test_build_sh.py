@@ -67,6 +67,15 @@ def test_run_sets_itself_up_and_runs_the_commands_on_stdin(clone: Path, tmp_path
     assert not (tmp_path / ".local/state").exists()
 
 
+@pytest.mark.docker
+def test_stack_deploys_and_runs_the_commands_on_stdin(
+    docker: None, clone: Path, tmp_path: Path
+) -> None:
+    ended = _build_sh(clone, "stack", "dynamodb", stdin=SCRIPT, home=tmp_path)
+
+    assert (3, PRINTED) == (ended.returncode, ended.stdout), ended.stderr
+
+
 def test_the_menu_names_its_choices_and_refuses_others(clone: Path) -> None:
     ended = _build_sh(clone, stdin="3\n")
 

@@ -1,5 +1,6 @@
 """The README's way from an empty account to a signed set, in an emulation of AWS."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -13,14 +14,21 @@ from tools.cloud import cloud
 pytestmark = pytest.mark.docker
 
 
-def test_sam_build_and_sam_deploy_are_enough(registry: None, sam: None, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("registry", "sam")
+@pytest.mark.parametrize(
+    ("options", "stack", "engine"),
+    [([], "kv-store", "memory"), (["--config-env", "prod"], "kv-store-prod", "dynamodb")],
+)
+def test_sam_build_and_sam_deploy_are_enough(
+    tmp_path: Path, options: list[str], stack: str, engine: str
+) -> None:
     need(ministack_problem())
     clone = copy_of_checkout(tmp_path / "clone")
 
     with cloud() as emulation:
-        for words in (["build"], ["deploy"]):
+        for command in (["build"], ["deploy", *options]):
             done = subprocess.run(
-                [SAM, *words],
+                [SAM, *command],
                 cwd=clone,
                 env=emulation.sam_environment(),
                 stdin=subprocess.DEVNULL,
@@ -29,9 +37,10 @@ def test_sam_build_and_sam_deploy_are_enough(registry: None, sam: None, tmp_path
                 check=False,
             )
             assert done.returncode == 0, done.stderr
-        emulation.complete("kv-store", {})
-        ended = process(
-            "set", "name", "ashish", endpoint="stack://kv-store", **emulation.environment()
-        )
+        emulation.complete(stack, {})
+        environment = emulation.environment()
+        ended = process("set", "name", "ashish", endpoint=f"stack://{stack}", **environment)
+        status = process("status", "--json", endpoint=f"stack://{stack}", **environment)
 
-    assert (0, b"set name (version 1)\n") == (ended.returncode, ended.stdout)
+    assert (0, b"set name (version 1)\n") == (ended.returncode, ended.stdout), ended.stderr
+    assert engine == json.loads(status.stdout)["engine"]
