@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tests.runtimes import SAM, run, sam_environment
@@ -13,8 +14,8 @@ from types import SimpleNamespace
 from samcli.yamlhelper import parse_yaml_file
 from samtranslator.translator.transform import transform
 
-parameters = dict(each.split("=") for each in sys.argv[1:])
-template = parse_yaml_file("template.yaml")
+parameters = dict(each.split("=") for each in sys.argv[2:])
+template = parse_yaml_file(sys.argv[1])
 print(json.dumps(transform(template, parameters, SimpleNamespace(load=dict))))
 """
 # Prints a template of plain CloudFormation, without the short forms of YAML.
@@ -26,12 +27,15 @@ Template = dict[str, Any]
 
 
 def expanded_with(**parameters: str) -> Template:
-    """Return the template as a deployment makes it: resources whose condition fails left out."""
-    parameters = {"ImageUri": "registry.example/kv-store:1", **parameters}
+    """Return template.yaml as a deployment makes it, with some image if none is named."""
+    return expanded("template.yaml", **{"ImageUri": "registry.example/kv-store:1", **parameters})
+
+
+def expanded(file: str | Path, **parameters: str) -> Template:
+    """Return a template as a deployment makes it: resources whose condition fails left out."""
     given = [f"{name}={value}" for name, value in parameters.items()]
-    template: Template = json.loads(
-        run(SAM.with_name("python"), "-c", EXPAND, *given, environment=sam_environment())
-    )
+    command = (SAM.with_name("python"), "-c", EXPAND, file, *given)
+    template: Template = json.loads(run(*command, environment=sam_environment()))
     defaults = {name: each.get("Default") for name, each in template["Parameters"].items()}
     values = {**defaults, **parameters}
     holds = {name: _holds(each, values) for name, each in template["Conditions"].items()}

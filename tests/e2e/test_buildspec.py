@@ -12,6 +12,7 @@ import yaml
 
 from tests import codebuild, runtimes
 from tests.runtimes import ROOT, copy_of_checkout, run
+from tests.templates import expanded, of
 from tools.cloud import REGISTRY, Cloud
 
 pytestmark = pytest.mark.docker
@@ -71,19 +72,18 @@ def test_it_pushes_the_image_under_the_commit_and_exports_it_by_digest(
     assert built.exported["IMAGE"] == f"{environment['REPOSITORY_URI']}@{_digest(environment)}"
 
 
+@pytest.mark.parametrize(("engine", "count"), [("memory", 2), ("dynamodb", 3)])
 def test_the_packaged_template_names_that_image_for_every_function(
-    built: codebuild.Build, source: Path
+    built: codebuild.Build, source: Path, engine: str, count: int
 ) -> None:
-    template = yaml.load((source / "packaged.yaml").read_text(), _Loader)  # noqa: S506
-    functions = [
-        each["Properties"]
-        for each in template["Resources"].values()
-        if each["Type"] == "AWS::Serverless::Function"
-    ]
+    template = expanded(source / "packaged.yaml", Engine=engine, GradualDeployment="true")
+    images = [each["Code"]["ImageUri"] for each in of(template, "AWS::Lambda::Function").values()]
+    default = template["Parameters"]["ImageUri"]["Default"]
 
-    assert template["Parameters"]["ImageUri"]["Default"] == built.exported["IMAGE"]
-    assert len(functions) == 3
-    assert {function["ImageUri"] for function in functions} == {"ImageUri"}
+    assert built.exported["IMAGE"] == default
+    assert [default] * count == [
+        default if each == {"Ref": "ImageUri"} else each for each in images
+    ]
 
 
 def test_the_artifacts_are_there(built: codebuild.Build, source: Path) -> None:
@@ -141,17 +141,3 @@ def test_a_broken_unit_test_ends_the_build_before_anything_is_pushed(
     assert "1 failed" in ended.output
     assert "# phase build\n" not in ended.output
     assert _digest(other) is None
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads the intrinsic functions of CloudFormation as their arguments."""
-
-
-_Loader.add_multi_constructor(
-    "!",
-    lambda loader, _, node: (
-        loader.construct_scalar(node)
-        if isinstance(node, yaml.ScalarNode)
-        else loader.construct_sequence(node)
-    ),
-)

@@ -34,7 +34,14 @@ def test_cfn_lint_finds_nothing_in_what_sam_makes_of_it(
 ) -> None:
     given = ("ImageUri=registry.example/kv-store:1", f"Engine={engine}")
     said = run(
-        *(SAM.with_name("python"), "-c", EXPAND, *given, f"GradualDeployment={gradual}"),
+        *(
+            SAM.with_name("python"),
+            "-c",
+            EXPAND,
+            "template.yaml",
+            *given,
+            f"GradualDeployment={gradual}",
+        ),
         environment=sam_environment(),
     )
     (tmp_path / "expanded.json").write_text(said)
