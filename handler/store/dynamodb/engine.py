@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 _ROUNDS = 10
 # A write is under way for less, and clocks differ by less.
 _UNDER_WAY = timedelta(seconds=15)
+_NOT_KNOWN = "whether this was done is not known: the answer to it got lost"
 
 Listed = TypeVar("Listed")
 
@@ -198,19 +199,26 @@ class DynamoStore:
     def _written(self, verb: Verb) -> Record | None:
         write = verb.guess()
         unsure = False
-        for _ in range(_ROUNDS):
-            try:
-                return verb.answer(self._table.update(write))
-            except ConditionFailed as failed:
-                item = failed.item
-            except OutcomeUnknown:
-                item = self._table.read(verb.key)
-                unsure = True
-            step = _step(verb, item, unsure=unsure)
-            if step.write is None:
-                return step.answer
-            write = step.write.only_on(item) if unsure else step.write
-        raise EngineUnavailable(f"others keep writing {verb.key!r}; try again")
+        try:
+            for _ in range(_ROUNDS):
+                try:
+                    return verb.answer(self._table.update(write))
+                except ConditionFailed as failed:
+                    item = failed.item
+                except OutcomeUnknown:
+                    unsure = True
+                    item = self._table.read(verb.key)
+                step = _step(verb, item, unsure=unsure)
+                if step.write is None:
+                    return step.answer
+                write = step.write.only_on(item) if unsure else step.write
+        except EngineUnavailable as error:
+            if not unsure:
+                raise
+            # Whatever it was, to send this again may be to do it twice.
+            raise EngineUnavailable(_NOT_KNOWN) from error
+        others = f"others keep writing {verb.key!r}; try again"
+        raise EngineUnavailable(_NOT_KNOWN if unsure else others)
 
 
 class _Plan(DynamoStore):
@@ -238,7 +246,7 @@ def _step(verb: Verb, item: "Item | None", *, unsure: bool) -> Step:
     if item is not None and (item["etag"]["S"] == verb.etag or (unsure and verb.wrote(item))):
         return Step(None, verb.answer(item))
     if unsure and item and item["updated_at"]["S"] > time_text(verb.moment - _UNDER_WAY):
-        raise EngineUnavailable("whether this was done is not known: the answer to it got lost")
+        raise EngineUnavailable(_NOT_KNOWN)
     return verb.given(item)
 
 

@@ -20,6 +20,7 @@ def merged(
     wanted: int,
     *,
     start: "Callable[[str], Item | None]" = lambda _: None,
+    backward: bool = False,
     **arguments: Any,
 ) -> "Iterator[Item]":
     """Yield the items of all shards, in the order of one attribute.
@@ -30,9 +31,14 @@ def merged(
         order: The attribute, which the shards are sorted by.
         wanted: How many items will do, as far as is known.
         start: Returns for a shard after which key it begins.
+        backward: Whether to begin at the end.
         arguments: More arguments of Query.
     """
-    arguments = {**arguments, "KeyConditionExpression": condition, "Limit": _share(wanted)}
+    arguments |= {
+        "KeyConditionExpression": condition,
+        "Limit": share(wanted),
+        "ScanIndexForward": not backward,
+    }
     values = arguments.pop("ExpressionAttributeValues", {})
     return merge(
         *(
@@ -44,6 +50,7 @@ def merged(
             for shard in SHARDS
         ),
         key=lambda item: item[order]["S"],
+        reverse=backward,
     )
 
 
@@ -57,8 +64,8 @@ def _shard(table: Table, start: "Item | None", arguments: dict[str, Any]) -> "It
         arguments["Limit"] *= 2
 
 
-def _share(wanted: int) -> int:
-    """Return how many items of a shard will be enough.
+def share(wanted: int) -> int:
+    """Return how many items of a shard are asked for: enough of them for so many in all.
 
     Keys fall to the shards like dice: six standard deviations above the mean, one shard in a
     billion needs another request, and no more than that is read for nothing.

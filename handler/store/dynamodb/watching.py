@@ -13,10 +13,9 @@ to pass over them could lose the one that comes late.
 """
 
 from base64 import urlsafe_b64encode
-from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -129,8 +128,9 @@ def subscribed_keys(table: Table, after: str | None, now: str, wanted: int) -> "
 def now_cursor(table: Table, cursors: Cursors, now: datetime) -> str:
     """Return the cursor of now: all changes that show already are taken as reported."""
     floor = time_text(now - _COMES_TO_LIGHT)
-    shown = deque(_rows(table, floor, _MOST_MARKS), _MOST_MARKS + 1)
-    return cursors.seal(_LISTING, str(_Position.after(floor, floor, tuple(shown))))
+    latest = _rows(table, floor, _MOST_MARKS + 1, backward=True)
+    shown = list(islice(latest, _MOST_MARKS + 1))[::-1]
+    return cursors.seal(_LISTING, str(_Position.after(floor, floor, shown)))
 
 
 def changes_since(
@@ -209,12 +209,13 @@ def _select(rows: "Iterator[_Row]", position: _Position, limit: int) -> _Selecti
     return selection
 
 
-def _rows(table: Table, floor: str, wanted: int) -> "Iterator[_Row]":
+def _rows(table: Table, floor: str, wanted: int, *, backward: bool = False) -> "Iterator[_Row]":
     items = merged(
         table,
         "feed = :shard AND changed > :floor",
         "changed",
         wanted,
+        backward=backward,
         IndexName=CHANGES_INDEX,
         ExpressionAttributeValues={":floor": {"S": floor}},
     )

@@ -82,6 +82,17 @@ def test_a_write_whose_answer_got_lost_is_answered_and_not_done_twice(
     assert record.etag == made.get("a").etag  # type: ignore[attr-defined]
 
 
+@each_write
+def test_where_not_even_the_state_can_be_read_a_lost_answer_is_told_as_one(
+    made: DynamoStore, wire: Wire, write: Callable[[DynamoStore], object]
+) -> None:
+    wire.lose_answer("UpdateItem")
+    wire.throttle("GetItem")
+
+    with pytest.raises(EngineUnavailable, match="not known"):
+        write(made)
+
+
 def test_a_set_whose_answer_got_lost_is_no_keyexists(store: DynamoStore, wire: Wire) -> None:
     wire.lose_answer("PutItem")
 

@@ -12,7 +12,7 @@ from handler.model import Change
 from handler.operations import Set
 from handler.store.dynamodb import watching
 from handler.store.dynamodb.engine import DynamoStore
-from handler.store.dynamodb.items import CHANGES_INDEX, change_mark, primary_key, shard_of
+from handler.store.dynamodb.items import CHANGES_INDEX, SHARDS, change_mark, primary_key, shard_of
 from handler.store.dynamodb.table import Table
 from tests.clock import Clock
 from tests.dynamodb import Wire
@@ -177,6 +177,24 @@ def test_a_burst_over_what_a_cursor_can_mark_is_told_at_once_and_its_beginning_o
     assert ["b"] == [change.key for change in meanwhile]
     assert ["key-0", "key-1", "key-3", "key-4", "key-5", "key-6"] == [each.key for each in later]
     assert [] == store.changes(cursor, 10)[0]
+
+
+def test_the_cursor_of_now_reads_no_more_of_a_burst_than_it_can_mark(
+    store: DynamoStore, wire: Wire, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_MOST_MARKS", 3)
+    keys = [f"key-{number}" for number in range(40)]
+    have(store, *keys)
+    for key in keys:
+        store.put(key, TWO)
+    clock.go_on(1)
+    wire.requests.clear()
+
+    cursor = now(store)
+
+    assert ["Query"] * len(SHARDS) == wire.requests
+    store.put("key-0", THREE)
+    assert [("key-0", "put", 3, b"3")] == told(store.changes(cursor, 100)[0])
 
 
 def test_a_change_that_comes_late_into_a_burst_is_told(
