@@ -15,7 +15,6 @@ import sys
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
@@ -42,8 +41,6 @@ FILTER_PATTERN = json.dumps(
         }
     }
 )
-
-_NULL = msgspec.Raw(b"null")
 
 logger = Logger(service="kv-store", stream=sys.stderr)
 
@@ -88,14 +85,13 @@ def change_of(stream_record: dict[str, Any]) -> Change | None:
     new = _item(stream_record.get("NewImage"))
     if old is None or new is None or "watched" not in old or new["etag"] == old["etag"]:
         return None
-    key, etag, at = new["sk"]["S"], new["etag"]["S"], new["updated_at"]["S"]
     if is_deleted(new):
-        return Change(key, "del", int(new["version"]["N"]), etag, _NULL, at)
+        key, etag, at = (new[name]["S"] for name in ("sk", "etag", "updated_at"))
+        return Change.deletion(key, int(new["version"]["N"]), etag, at)
     if "watched" not in new:
         # Made anew after its expiry, which ended the subscription.
         return None
-    record = record_of(new)
-    return Change(key, "put", record.version, etag, record.value, at)
+    return Change.put(record_of(new))
 
 
 def _publish(record: DynamoDBRecord) -> None:

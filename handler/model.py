@@ -84,6 +84,16 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     value: msgspec.Raw
     at: str
 
+    @classmethod
+    def put(cls, record: Record) -> "Change":
+        """Return the change that made a record what it is."""
+        return cls(record.key, "put", record.version, record.etag, record.value, record.updated_at)
+
+    @classmethod
+    def deletion(cls, key: str, version: int, etag: str, at: str) -> "Change":
+        """Return the change that deleted the record of that version."""
+        return cls(key, "del", version, etag, msgspec.Raw(b"null"), at)
+
 
 class Status(msgspec.Struct, frozen=True):
     """The state of a store; None where its engine does not know."""

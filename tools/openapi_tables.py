@@ -206,7 +206,6 @@ def _key_pattern() -> str:
 
 
 _TIME = {"type": "string", "format": "date-time"}
-_NUMBER = {"type": "integer", "minimum": 0}
 _ETAGS = r'^(?:\*|(?:W/)?"[^"]*"(?:\s*,\s*(?:W/)?"[^"]*")*)$'
 
 # Merged into every property of that name, wherever a struct has it.

@@ -5,7 +5,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -114,11 +114,9 @@ class Table:
             ),
         )
         self._identity: str | None = None
-        try:
+        # Else the check comes with the first request that finds DynamoDB in reach.
+        with suppress(EngineUnavailable):
             self.begin()
-        except EngineUnavailable:
-            # The check comes with the first request that finds DynamoDB in reach.
-            self._identity = None
 
     @property
     def identity(self) -> str:

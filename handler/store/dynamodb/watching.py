@@ -18,8 +18,6 @@ from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from handler.cursor import Cursors
 from handler.errors import InvalidCursor
 from handler.model import MAX_PAGE_BYTES, Change, json_bound, time_text
@@ -49,7 +47,6 @@ _MARK_BYTES = 6
 _MARK_LENGTH = 8
 # So the cursor stays under half of what a gateway takes as request line and header fields.
 _MOST_MARKS = 400
-_NULL = msgspec.Raw(b"null")
 _LISTING = "changes"
 
 
@@ -248,16 +245,11 @@ def _change_of(item: "Item", now: str) -> Change:
     was, with what has become of the record since; where another took its place, that it is gone.
     """
     if is_live(item, now) and "watched" in item:
-        return _put_of(item)
+        return Change.put(record_of(item))
     at, op, etag, *version = item["changed"]["S"].split(" ")
     if op == "put" and not version:
         if not is_deleted(item):
-            return _put_of(item)
+            return Change.put(record_of(item))
         at, etag = item["updated_at"]["S"], item["etag"]["S"]
     gone = version[0] if version else item["version"]["N"]
-    return Change(item["sk"]["S"], "del", int(gone), etag, _NULL, at)
-
-
-def _put_of(item: "Item") -> Change:
-    record = record_of(item)
-    return Change(record.key, "put", record.version, record.etag, record.value, record.updated_at)
+    return Change.deletion(item["sk"]["S"], int(gone), etag, at)

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 _SWEPT_WITH_EACH_WRITE = 8
 # What changes may keep of values that have since been overwritten is memory beside the records'.
 _FEED_SHARE = 8
-_NULL = msgspec.Raw(b"null")
 _ZERO = msgspec.Raw(b"0")
 
 
@@ -132,7 +131,7 @@ class MemoryStore:
         if record.subscribed:
             at = time_text(now)
             # An ETag of its own, so that nobody takes it for the put before it come twice.
-            self._announce(Change(key, "del", record.version, self._new_etag(), _NULL, at))
+            self._announce(Change.deletion(key, record.version, self._new_etag(), at))
 
     def page(self, prefix: str, limit: int, cursor: str | None) -> Page[Record]:
         listing = f"keys {prefix}"
@@ -237,7 +236,7 @@ class MemoryStore:
         self._make_room(record.size - (old.size if old else 0), at)
         self._records.replace(key, record, token)
         if record.subscribed:
-            self._announce(_put_of(record))
+            self._announce(Change.put(record))
         return record
 
     def _new_etag(self) -> str:
@@ -262,7 +261,7 @@ class MemoryStore:
     def _latest(self, change: Change, now: datetime) -> Change:
         """Return the state of now, where the key is subscribed, and else the change as it was."""
         record = self._find(change.key, now)
-        return _put_of(record) if record is not None and record.subscribed else change
+        return Change.put(record) if record is not None and record.subscribed else change
 
     def _announce(self, *changes: Change) -> None:
         if self._unannounced is not None:
@@ -301,10 +300,6 @@ class MemoryStore:
 
 def _not_found(key: str) -> KeyNotFound:
     return KeyNotFound(f"there is no key {key!r}")
-
-
-def _put_of(record: Record) -> Change:
-    return Change(record.key, "put", record.version, record.etag, record.value, record.updated_at)
 
 
 def _check_match(key: str, record: Record | None, if_match: Etags | None) -> None:
