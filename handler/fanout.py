@@ -16,16 +16,10 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
-from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from handler import settings
 from handler.model import Change
-from handler.notify import Topic
+from handler.notify import MAX_MESSAGES, Topic
 from handler.store.dynamodb.items import is_deleted, record_of
 
 if TYPE_CHECKING:
@@ -45,10 +39,6 @@ FILTER_PATTERN = json.dumps(
 logger = Logger(service="kv-store", stream=sys.stderr)
 
 
-class NotPublished(Exception):
-    """A change was not published; the stream is to bring it again."""
-
-
 def _open_topic() -> Topic:
     topic = settings.load().topic
     if topic is None:
@@ -58,21 +48,37 @@ def _open_topic() -> Topic:
 
 TOPIC = _open_topic()
 
-# All records failing is no other case than some: the answer names them.
-_processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
-
-def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def lambda_handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Publish the changes among a batch of the stream's records.
 
     Args:
         event: Records of a DynamoDB stream, with new and old images.
-        context: Lambda's context object.
 
     Returns:
         ``{"batchItemFailures": […]}``: the records to bring again.
     """
-    return dict(process_partial_response(event, _publish, _processor, context))
+    changes: list[Change] = []
+    numbers: dict[str, str] = {}
+    failed: list[str] = []
+    for record in event["Records"]:
+        number = record["dynamodb"]["SequenceNumber"]
+        try:
+            change = change_of(record["dynamodb"])
+        # Whatever is wrong with it, the others are to go out.
+        except Exception:
+            message = "a record of the stream is none of the store's"
+            logger.exception(message, extra={"record": number})
+            failed.append(number)
+            continue
+        if change is not None:
+            changes.append(change)
+            numbers[change.etag] = number
+    # Each request's worth has the time anew that a publication may take.
+    for start in range(0, len(changes), MAX_MESSAGES):
+        failures = TOPIC.publish(changes[start : start + MAX_MESSAGES])
+        failed += [numbers[failure.change.etag] for failure in failures]
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
 
 
 def change_of(stream_record: dict[str, Any]) -> Change | None:
@@ -92,19 +98,6 @@ def change_of(stream_record: dict[str, Any]) -> Change | None:
         # Made anew after its expiry, which ended the subscription.
         return None
     return Change.put(record_of(new))
-
-
-def _publish(record: DynamoDBRecord) -> None:
-    try:
-        change = change_of(record.raw_event["dynamodb"])
-    except Exception:
-        number = record.raw_event["dynamodb"].get("SequenceNumber")
-        logger.exception("a record of the stream is none of the store's", extra={"record": number})
-        raise
-    if change is not None:
-        failures = TOPIC.publish([change])
-        if failures:
-            raise NotPublished(failures[0].reason)
 
 
 def _item(image: "dict[str, Any] | None") -> "Item | None":

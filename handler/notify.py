@@ -42,7 +42,7 @@ logger = Logger(service="kv-store", stream=sys.stderr)
 # What SNS takes in one request, attributes included, be it one message or ten:
 # https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
 _MAX_BYTES = 256 * 1024
-_MAX_MESSAGES = 10
+MAX_MESSAGES = 10
 _MAX_SUBJECT = 99
 
 # A request waits for its messages, and the function's timeout would end the whole store: so no
@@ -167,7 +167,7 @@ def _batches(messages: Iterable[_Message]) -> Iterator[list[_Message]]:
     batch: list[_Message] = []
     room = _MAX_BYTES
     for message in messages:
-        if batch and (message.size > room or len(batch) == _MAX_MESSAGES):
+        if batch and (message.size > room or len(batch) == MAX_MESSAGES):
             yield batch
             batch, room = [], _MAX_BYTES
         batch.append(message)

@@ -6,6 +6,8 @@ from uuid import uuid4
 
 import boto3
 
+from handler.notify import Topic
+
 REGION = "eu-central-1"
 
 
@@ -54,3 +56,14 @@ class Queue:
 
     def changes(self) -> list[dict[str, Any]]:
         return [json.loads(message["Body"]) for message in self.raw()]
+
+
+def sizes_of_requests(notifier: Topic) -> list[int]:
+    """Return how many messages each request to SNS holds: a list that fills as they go out."""
+    sizes: list[int] = []
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        sizes.append(sum(name.endswith(".Message") for name in params["body"]))
+
+    notifier._client.meta.events.register("before-call.sns.PublishBatch", note)
+    return sizes

@@ -250,6 +250,20 @@ def test_a_poisoned_record_among_good_ones_fails_alone(
     assert ["a", "c"] == [change["key"] for change in queue.changes()]
 
 
+def test_ten_changes_are_published_in_a_request(
+    store: DynamoStore, stream: Stream, fanout: ModuleType, queue: topics.Queue
+) -> None:
+    watched(store, "a")
+    for _ in range(25):
+        store.increment("a", 1)
+    sizes = topics.sizes_of_requests(fanout.TOPIC)
+
+    assert {"batchItemFailures": []} == fanout.lambda_handler(stream.event(), None)
+
+    assert [10, 10, 5] == sizes
+    assert list(range(2, 27)) == [change["version"] for change in queue.changes()]
+
+
 def test_a_poisoned_record_is_logged(
     store: DynamoStore,
     stream: Stream,

@@ -22,7 +22,7 @@ from handler.operations import BatchBody, Operation
 from handler.store import open_store
 from handler.store.memory.engine import MemoryStore
 from tests.dynamodb import CREDENTIALS
-from tests.topics import REGION, Queue
+from tests.topics import REGION, Queue, sizes_of_requests
 
 OUT_OF_REACH = "arn:aws:sns:eu-central-1:123456789012:changes"
 ONE = msgspec.Raw(b"1")
@@ -155,17 +155,6 @@ def test_what_is_no_change_of_a_subscribed_key_is_not_published(
     store.delete("name")
 
     assert [] == queue.changes()
-
-
-def sizes_of_requests(notifier: Topic) -> list[int]:
-    """Return how many messages each request to SNS holds: a list that fills as they go out."""
-    sizes: list[int] = []
-
-    def note(params: dict[str, Any], **_: Any) -> None:
-        sizes.append(sum(name.endswith(".Message") for name in params["body"]))
-
-    notifier._client.meta.events.register("before-call.sns.PublishBatch", note)
-    return sizes
 
 
 @pytest.mark.parametrize("atomic", [False, True])
