@@ -4,10 +4,11 @@ from http import HTTPStatus
 
 import msgspec
 
-from handler.errors import BatchFailed, KVError, ResponseTooLarge
+from handler.errors import BatchFailed, KVError
 from handler.model import MAX_PAGE_BYTES, Record, RecordState, json_bound
 from handler.operations import BatchBody, Operation, Put, Set
 from handler.store import Store
+from handler.store.refusals import no_room_in_answer
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -40,7 +41,7 @@ def run(batch: BatchBody, store: Store) -> list[Done | Failed]:
     for index, result in enumerate(results):
         if _has_value(result):
             if (size := _bound(result)) > room:
-                too_large = ResponseTooLarge("this record did not fit; ask for it alone")
+                too_large = no_room_in_answer()
                 results[index] = _failed(too_large)
             else:
                 room -= size

@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from handler import __version__
 from handler.cursor import Cursors
-from handler.errors import EngineUnavailable, KeyNotFound, KVError
+from handler.errors import EngineUnavailable, KVError
 from handler.jsontext import is_utf8
 from handler.keys import MAX_KEY_BYTES
 from handler.model import (
@@ -40,6 +40,7 @@ from handler.store.dynamodb.verbs import Delete, Get, Step, Subscribe, Unsubscri
 from handler.store.dynamodb.warm import WarmCopies
 from handler.store.dynamodb.watching import changes_since, now_cursor, subscribed_keys
 from handler.store.dynamodb.writes import UNEXPIRED
+from handler.store.refusals import no_key
 
 if TYPE_CHECKING:
     from handler.store.dynamodb.items import Item
@@ -252,7 +253,7 @@ def _step(verb: Verb, item: "Item | None", *, unsure: bool) -> Step:
 
 def _existing(key: str, item: "Item | None", now: datetime) -> Record:
     if item is None or not is_live(item, time_text(now)):
-        raise KeyNotFound(f"there is no key {key!r}")
+        raise no_key(key)
     return record_of(item)
 
 

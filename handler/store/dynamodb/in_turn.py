@@ -5,13 +5,14 @@ from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from handler.errors import EngineUnavailable, KeyNotFound, KVError, ResponseTooLarge
+from handler.errors import EngineUnavailable, KVError
 from handler.keys import check_key
 from handler.model import MAX_PAGE_BYTES, Record, json_bound, time_text
 from handler.operations import Get, Operation, attempt
 from handler.store import Store
 from handler.store.dynamodb.items import is_live, record_of
 from handler.store.dynamodb.table import MOST_KEYS, Table
+from handler.store.refusals import no_key, no_room_in_answer
 
 if TYPE_CHECKING:
     from handler.store.dynamodb.items import Item
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 # Seconds that a batch may take: under the function's timeout of 29, like a single verb.
 _BUDGET = 24.0
-_TOO_MUCH = ResponseTooLarge("this record did not fit; ask for it alone")
+_TOO_MUCH = no_room_in_answer()
 
 
 def run_in_turn(
@@ -90,4 +91,4 @@ def _checked(key: str) -> str | KVError:
 def _answer(key: str, item: "Item | None", now: str) -> Record | KVError:
     if item is not None and is_live(item, now):
         return record_of(item)
-    return KeyNotFound(f"there is no key {key!r}")
+    return no_key(key)

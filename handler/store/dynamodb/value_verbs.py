@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from handler.errors import KeyExists, KeyNotFound, NotACounter, VersionMismatch
 from handler.model import Record, expiry
 from handler.preconditions import Etags
 from handler.store.dynamodb.items import (
@@ -29,6 +28,7 @@ from handler.store.dynamodb.writes import (
     Write,
     match_clause,
 )
+from handler.store.refusals import counter_at_its_end, key_exists, no_counter, no_key, no_state
 
 if TYPE_CHECKING:
     from handler.store.dynamodb.items import Item, Value
@@ -155,7 +155,7 @@ class Set(_ValueVerb, frozen=True, gc=False):
             return Step(write, self._after(item, self.value, self.ttl))
         if self._repeats(item, self.token):
             return Step(None, record_of(item))
-        raise KeyExists(f"{self.key!r} is there already; put changes it")
+        raise key_exists(self.key)
 
 
 class Put(_ValueVerb, frozen=True, gc=False):
@@ -177,9 +177,9 @@ class Put(_ValueVerb, frozen=True, gc=False):
         after = self._after(item, self.value, self.ttl)
         if item is None or not is_live(item, self.now):
             if not self.create:
-                raise KeyNotFound(f"there is no key {self.key!r}")
+                raise no_key(self.key)
             if self.if_match is not None:
-                raise VersionMismatch(f"If-Match names a state of {self.key!r}, which is not there")
+                raise no_state(self.key)
             ttl = None if self.ttl is UNSET else self.ttl
             return Step(self._make(item, self.value, ttl, self.token), after)
         if self._repeats(item, self.token):
@@ -211,10 +211,10 @@ class Increment(_ValueVerb, frozen=True, gc=False):
         if self._repeats(item, self.token):
             return Step(None, record_of(item))
         if "whole" not in item:
-            raise NotACounter(f"the value of {self.key!r} is not a whole number of 64 bits")
+            raise no_counter(self.key)
         number = int(item["whole"]["N"]) + self.by
         if not _LOW <= number <= _HIGH:
-            raise NotACounter(f"{self.key!r} would leave the range of 64-bit numbers")
+            raise counter_at_its_end(self.key)
         return Step(self._add(), self._after(item, msgspec.Raw(b"%d" % number), UNSET))
 
     def _add(self) -> Write:

@@ -10,11 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from handler.errors import (
-    KeyNotFound,
-    NotSubscribed,
-    VersionMismatch,
-)
 from handler.model import Record, time_text
 from handler.preconditions import Etags, matches
 from handler.store.dynamodb.items import (
@@ -34,6 +29,7 @@ from handler.store.dynamodb.writes import (
     Write,
     match_clause,
 )
+from handler.store.refusals import no_key, not_subscribed, other_state
 
 if TYPE_CHECKING:
     from handler.store.dynamodb.items import Item, Value
@@ -95,7 +91,7 @@ class Verb(msgspec.Struct, frozen=True, gc=False):
 
     def _existing(self, item: "Item | None") -> "Item":
         if item is None or not is_live(item, self.now):
-            raise KeyNotFound(f"there is no key {self.key!r}")
+            raise no_key(self.key)
         return item
 
 
@@ -181,7 +177,7 @@ class Unsubscribe(Verb, frozen=True, gc=False):
 
     def given(self, item: "Item | None") -> Step:
         if "watched" not in self._existing(item):
-            raise NotSubscribed(f"{self.key!r} is not subscribed to")
+            raise not_subscribed(self.key)
         return Step(self.guess(), None)
 
     def answer(self, item: "Item") -> None:
@@ -199,6 +195,4 @@ def check_match(item: "Item", if_match: Etags | None) -> None:
     """
     if if_match is None or matches(if_match, item["etag"]["S"]):
         return
-    raise VersionMismatch(
-        f"{item['sk']['S']!r} is at version {item['version']['N']}, another than If-Match names"
-    )
+    raise other_state(item["sk"]["S"], item["version"]["N"])

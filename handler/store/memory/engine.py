@@ -13,15 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from handler import __version__
 from handler.cursor import Cursors
-from handler.errors import (
-    KeyExists,
-    KeyNotFound,
-    KVError,
-    NotACounter,
-    NotSubscribed,
-    StoreFull,
-    VersionMismatch,
-)
+from handler.errors import KVError, StoreFull
 from handler.model import (
     Change,
     Page,
@@ -36,6 +28,15 @@ from handler.operations import Operation, attempt
 from handler.preconditions import Etags, matches
 from handler.store.memory.feed import Feed
 from handler.store.memory.records import Records
+from handler.store.refusals import (
+    counter_at_its_end,
+    key_exists,
+    no_counter,
+    no_key,
+    no_state,
+    not_subscribed,
+    other_state,
+)
 
 if TYPE_CHECKING:
     from handler.notify import Topic
@@ -84,7 +85,7 @@ class MemoryStore:
             return self._write(None, key, value, expiry(now, ttl, None), now, token)
         if self._repeats(key, token):
             return record
-        raise KeyExists(f"{key!r} is there already; put changes it")
+        raise key_exists(key)
 
     def get(self, key: str) -> Record:
         return self._existing(key, self._clock())
@@ -105,7 +106,7 @@ class MemoryStore:
         now = self._clock()
         record = self._find(key, now)
         if record is None and not create:
-            raise _not_found(key)
+            raise no_key(key)
         if record is not None and self._repeats(key, token):
             return record
         _check_match(key, record, if_match)
@@ -119,7 +120,7 @@ class MemoryStore:
             return record
         number = _whole_number(key, record.value if record else _ZERO) + by
         if not -(2**63) <= number < 2**63:
-            raise NotACounter(f"{key!r} would leave the range of 64-bit numbers")
+            raise counter_at_its_end(key)
         value = msgspec.Raw(b"%d" % number)
         return self._write(record, key, value, record.expires_at if record else None, now, token)
 
@@ -147,7 +148,7 @@ class MemoryStore:
     def unsubscribe(self, key: str) -> None:
         record = self._existing(key, self._clock())
         if not record.subscribed:
-            raise NotSubscribed(f"{key!r} is not subscribed to")
+            raise not_subscribed(key)
         self._flag(record, subscribed=False)
 
     def subscriptions(self, limit: int, cursor: str | None) -> Page[str]:
@@ -205,7 +206,7 @@ class MemoryStore:
     def _existing(self, key: str, now: datetime) -> Record:
         record = self._find(key, now)
         if record is None:
-            raise _not_found(key)
+            raise no_key(key)
         return record
 
     def _repeats(self, key: str, token: str | None) -> bool:
@@ -298,23 +299,17 @@ class MemoryStore:
         return None if last_key is None else self._cursors.seal(listing, last_key)
 
 
-def _not_found(key: str) -> KeyNotFound:
-    return KeyNotFound(f"there is no key {key!r}")
-
-
 def _check_match(key: str, record: Record | None, if_match: Etags | None) -> None:
     if if_match is None:
         return
     if record is None:
-        raise VersionMismatch(f"If-Match names a state of {key!r}, which is not there")
+        raise no_state(key)
     if not matches(if_match, record.etag):
-        raise VersionMismatch(
-            f"{key!r} is at version {record.version}, another than If-Match names"
-        )
+        raise other_state(key, record.version)
 
 
 def _whole_number(key: str, value: msgspec.Raw) -> int:
     text = bytes(value)
     if not re.fullmatch(rb"-?[0-9]{1,19}", text):
-        raise NotACounter(f"the value of {key!r} is not a whole number of 64 bits")
+        raise no_counter(key)
     return int(text)
