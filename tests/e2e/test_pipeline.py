@@ -98,7 +98,8 @@ def test_each_stage_deploys_the_image_that_was_built_as_a_durable_stack(
 
     assert configuration["TemplatePath"] == "Packaged::packaged.yaml"
     assert configuration["StackName"] == {"Ref": f"{stage}Stack"}
-    assert overrides["ImageUri"] == "#{Build.IMAGE}"
+    # A Release that stays would hide the image.
+    assert (overrides["ImageUri"], overrides["Release"]) == ("#{Build.IMAGE}", "")
     assert (overrides["Engine"], overrides["GradualDeployment"]) == ("dynamodb", "true")
 
 

@@ -43,12 +43,13 @@ def test_each_command_of_kv_client_is_one(words: list[str]) -> None:
 def test_each_parameter_that_is_given_is_one_of_the_templates() -> None:
     given = {
         word.partition("=")[0]
-        for words in commands("sam deploy")
+        for program in ("sam deploy", "aws cloudformation deploy")
+        for words in commands(program)
         for word in words
         if re.match(r"\w+=", word)
     }
 
-    assert "Engine" in given
+    assert {"Engine", "ImageUri"} <= given
     assert given <= named("Parameters", *TEMPLATES)
 
 
