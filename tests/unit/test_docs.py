@@ -53,6 +53,15 @@ def test_each_parameter_that_is_given_is_one_of_the_templates() -> None:
     assert given <= named("Parameters", *TEMPLATES)
 
 
+def test_every_file_that_is_named_is_there() -> None:
+    text = "".join([*EVERYTHING.values(), (ROOT / "CONTRIBUTING.md").read_text()])
+    folders = [each.name for each in ROOT.iterdir() if each.is_dir() and each.name[0] != "."]
+    files = re.findall(rf"(?<![\w./-])(?:{'|'.join(folders)})/[\w./-]*\w", text)
+
+    assert files
+    assert [each for each in files if not (ROOT / each).exists()] == []
+
+
 def test_every_alarm_is_explained() -> None:
     table = PAGES["operations.md"].partition("## Alarms")[2].partition("\n## ")[0]
     patterns = [
