@@ -1,6 +1,7 @@
 """The templates as a deployment reads them: expanded by SAM, their conditions decided."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,20 +63,39 @@ def of(template: Template, kind: str) -> dict[str, Any]:
 
 
 def statements(template: Template) -> Iterator[tuple[str, list[str], list[Any]]]:
-    """Yield each statement of the roles' policies: the role, the actions, the resources."""
-    for name, role in of(template, "AWS::IAM::Role").items():
-        for policy in role.get("Policies", []):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                actions, resources = statement["Action"], statement["Resource"]
-                yield (
-                    name,
-                    actions if isinstance(actions, list) else [actions],
-                    resources if isinstance(resources, list) else [resources],
-                )
+    """Yield each statement of the roles and the boundary: its name, the actions, the resources."""
+    policies = [
+        *of(template, "AWS::IAM::ManagedPolicy").items(),
+        *(
+            (name, policy)
+            for name, role in of(template, "AWS::IAM::Role").items()
+            for policy in role.get("Policies", [])
+        ),
+    ]
+    for name, policy in policies:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions, resources = statement["Action"], statement["Resource"]
+            yield (
+                name,
+                actions if isinstance(actions, list) else [actions],
+                resources if isinstance(resources, list) else [resources],
+            )
 
 
 def actions_of(template: Template, role: str) -> set[str]:
     return {each for name, actions, _ in statements(template) if name == role for each in actions}
+
+
+def resolved(value: Any, names: dict[str, str]) -> str:
+    """Return a value of a template with what it names put in."""
+    match value:
+        case {"Ref": name}:
+            return names[name]
+        case {"Fn::GetAtt": [name, attribute]}:
+            return names[f"{name}.{attribute}"]
+        case {"Fn::Sub": text}:
+            return re.sub(r"\$\{(.+?)\}", lambda name: names[name[1]], text)
+    return str(value)
 
 
 def _holds(condition: Any, values: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from tests.runtimes import ROOT
-from tests.templates import Template, of
+from tests.templates import Template, expanded_with, of
 
 # Namespace, metric, and the resource by which each dimension is named.
 _ALARMS = {
@@ -85,16 +85,47 @@ def test_the_defects_that_alarm_are_those_that_the_handler_logs(expanded: Templa
     assert defects["LogGroupName"] == {"Ref": "KvStoreLog"}
 
 
-def test_every_alarm_goes_to_a_topic_that_cloudwatch_may_publish_to(expanded: Template) -> None:
+def test_every_alarm_and_its_end_go_to_the_topic(expanded: Template) -> None:
     alarms = of(expanded, "AWS::CloudWatch::Alarm")
-    topics = of(expanded, "AWS::SNS::Topic")
+    told = [(each["AlarmActions"], each["OKActions"]) for each in alarms.values()]
 
-    assert len(alarms) >= 5
-    assert {json.dumps(each["AlarmActions"]) for each in alarms.values()} == {
-        '[{"Ref": "AlarmTopic"}]'
-    }
+    assert told == [([{"Ref": "AlarmTopic"}], [{"Ref": "AlarmTopic"}])] * len(alarms)
+
+
+def test_cloudwatch_may_publish_alarms_of_the_account_to_the_topic_and_nobody_else_may(
+    expanded: Template,
+) -> None:
+    topics = of(expanded, "AWS::SNS::Topic")
+    policy = of(expanded, "AWS::SNS::TopicPolicy")["AlarmTopicPolicy"]
+
+    assert policy["Topics"] == [{"Ref": "AlarmTopic"}]
+    assert policy["PolicyDocument"]["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": {"Ref": "AlarmTopic"},
+            "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+        }
+    ]
+    # CloudWatch may not publish under aws/sns.
     assert "KmsMasterKeyId" not in topics["AlarmTopic"]
     assert topics["ChangesTopic"]["KmsMasterKeyId"] == "alias/aws/sns"
+
+
+def test_alarms_are_mailed_where_an_address_is_given_and_else_to_nobody(
+    memory: Template,
+) -> None:
+    given = expanded_with(AlarmEmail="someone@example.org")
+
+    assert list(of(given, "AWS::SNS::Subscription").values()) == [
+        {
+            "TopicArn": {"Ref": "AlarmTopic"},
+            "Protocol": "email",
+            "Endpoint": {"Ref": "AlarmEmail"},
+        }
+    ]
+    assert not of(memory, "AWS::SNS::Subscription")
 
 
 def test_the_dashboard_shows_every_alarm(expanded: Template) -> None:

@@ -18,8 +18,31 @@ def test_images_are_scanned_and_their_tags_do_not_change(pipeline: Template) -> 
 
     assert images["ImageScanningConfiguration"] == {"ScanOnPush": True}
     assert images["ImageTagMutability"] == "IMMUTABLE"
+
+
+def test_no_image_expires_that_has_a_tag_as_all_have_that_are_deployed(pipeline: Template) -> None:
+    [images] = of(pipeline, "AWS::ECR::Repository").values()
+    rules = json.loads(images["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+
+    assert [each["action"] for each in rules] == [{"type": "expire"}]
+    assert [each["selection"]["tagStatus"] for each in rules] == ["untagged"]
+
+
+def test_lambda_may_pull_images_for_the_functions_of_the_two_stacks_only(
+    pipeline: Template,
+) -> None:
+    [images] = of(pipeline, "AWS::ECR::Repository").values()
     [pulls] = images["RepositoryPolicyText"]["Statement"]
-    assert pulls["Principal"] == {"Service": "lambda.amazonaws.com"}
+    sources = pulls["Condition"]["StringLike"]["aws:SourceArn"]
+    of_the_account = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:"
+
+    assert (pulls["Effect"], pulls["Principal"]) == ("Allow", {"Service": "lambda.amazonaws.com"})
+    assert pulls["Action"] == ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    assert pulls["Condition"].keys() == {"StringLike"}
+    assert {each["Fn::Sub"].removeprefix(of_the_account) for each in sources} == {
+        *("${StagingStack}-*", "CodeDeployHook_${StagingStack}"),
+        *("${ProductionStack}-*", "CodeDeployHook_${ProductionStack}"),
+    }
 
 
 def test_artifacts_are_encrypted_private_and_go_over_tls_only(pipeline: Template) -> None:
@@ -75,7 +98,8 @@ def test_each_stage_deploys_the_image_that_was_built_as_a_durable_stack(
 
     assert configuration["TemplatePath"] == "Packaged::packaged.yaml"
     assert configuration["StackName"] == {"Ref": f"{stage}Stack"}
-    assert overrides["ImageUri"] == "#{Build.IMAGE}"
+    # A Release that stays would hide the image.
+    assert (overrides["ImageUri"], overrides["Release"]) == ("#{Build.IMAGE}", "")
     assert (overrides["Engine"], overrides["GradualDeployment"]) == ("dynamodb", "true")
 
 

@@ -2,9 +2,13 @@
 
 import json
 import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+import pytest
 
 from tests.runtimes import SAM, run, sam_environment
-from tests.templates import Template, actions_of, expanded_with, of, statements
+from tests.templates import Template, actions_of, expanded_with, of, resolved, statements
 
 # AWS has no resource for these actions.
 _OF_NO_RESOURCE = {
@@ -38,6 +42,54 @@ _UNASKED = re.compile(
     r"|logs:.*(DataProtection|IndexPolic|BearerToken|KmsKey|DeletionProtection|ResourcePolicy).*"
     r"|logs:(CreateLogStream|DescribeLogStreams|PutLogEvents)|sns:PutDataProtectionPolicy"
 )
+
+# What makes a resource, and how its ARN ends.
+_MAKING = {
+    "AWS::CloudWatch::Alarm": ("cloudwatch:PutMetricAlarm", "alarm:{}"),
+    "AWS::CloudWatch::Dashboard": ("cloudwatch:PutDashboard", "dashboard/{}"),
+    "AWS::CodeDeploy::Application": ("codedeploy:CreateApplication", "application:{}"),
+    "AWS::CodeDeploy::DeploymentGroup": ("codedeploy:CreateDeploymentGroup", "deploymentgroup:{}"),
+    "AWS::DynamoDB::Table": ("dynamodb:CreateTable", "table/{}"),
+    "AWS::IAM::Role": ("iam:CreateRole", "role/{}"),
+    "AWS::Lambda::Function": ("lambda:CreateFunction", "function:{}"),
+    "AWS::Logs::LogGroup": ("logs:CreateLogGroup", "log-group:{}:*"),
+    "AWS::SNS::Topic": ("sns:CreateTopic", "{}"),
+    "AWS::SQS::Queue": ("sqs:CreateQueue", "{}"),
+}
+_OF_NO_REGION = {"AWS::CloudWatch::Dashboard", "AWS::IAM::Role"}
+_NAMED = ("FunctionName", "LogGroupName", "DashboardName")
+_STACKS = {"StagingStack": "kv-store-staging", "ProductionStack": "kv-store-prod"}
+_NAMES = _STACKS | {
+    "AWS::Partition": "aws",
+    "AWS::Region": "us-east-1",
+    "AWS::AccountId": "123456789012",
+    "Images.Arn": "arn:aws:ecr:us-east-1:123456789012:repository/images",
+}
+
+
+def _made(template: Template, stack: str) -> Iterator[tuple[str, str, str]]:
+    """Yield what is named after a stack: its name in the template, what makes it, its ARN."""
+    for name, each in template["Resources"].items():
+        if each["Type"] in _MAKING:
+            action, ending = _MAKING[each["Type"]]
+            own = [each["Properties"][given] for given in _NAMED if given in each["Properties"]]
+            called = resolved(
+                own[0] if own else f"{stack}-{name}-ABC123DEF456",
+                {**_NAMES, "AWS::StackName": stack},
+            )
+            region = "" if each["Type"] in _OF_NO_REGION else "us-east-1"
+            service = action.partition(":")[0]
+            yield name, action, f"arn:aws:{service}:{region}:123456789012:{ending.format(called)}"
+
+
+def _may(pipeline: Template, who: str, action: str, resource: str) -> bool:
+    """Tell whether a role of the pipeline, or the boundary, allows an action on a resource."""
+    return any(
+        fnmatchcase(resource, resolved(pattern, _NAMES))
+        for name, actions, patterns in statements(pipeline)
+        if name == who and action in actions
+        for pattern in patterns
+    )
 
 
 def test_actions_and_resources_of_the_roles_are_named(
@@ -133,18 +185,38 @@ def test_the_pipeline_makes_no_role_without_the_boundary_and_gives_it_to_both_st
     assert conditions == [{"StringEquals": {"iam:PermissionsBoundary": {"Ref": "Boundary"}}}]
 
 
+@pytest.mark.parametrize("stack", _STACKS.values())
 def test_what_the_roles_of_the_stack_may_do_is_within_the_boundary(
-    memory: Template, dynamodb: Template, pipeline: Template
+    memory: Template, dynamodb: Template, pipeline: Template, stack: str
 ) -> None:
-    [boundary] = of(pipeline, "AWS::IAM::ManagedPolicy").values()
-    within = {
-        action
-        for statement in boundary["PolicyDocument"]["Statement"]
-        for action in (
-            statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-        )
-    }
-
     for template in (memory, dynamodb):
-        for role, actions, _ in statements(template):
-            assert set(actions) <= within, role
+        arns = {name: arn for name, _, arn in _made(template, stack)}
+        names = {**_NAMES, "AWS::StackName": stack, **arns}
+        names |= {f"{name}.Arn": arn for name, arn in arns.items()}
+        names["KvStoreTable.StreamArn"] = f"{arns.get('KvStoreTable')}/stream/2026-11-24"
+        beyond = [
+            (role, action, resolved(resource, names))
+            for role, actions, resources in statements(template)
+            for action in actions
+            for resource in resources
+            if not _may(pipeline, "Boundary", action, resolved(resource, names))
+        ]
+        assert beyond == []
+
+
+@pytest.mark.parametrize("stack", _STACKS.values())
+def test_cloudformation_may_make_what_is_named_after_the_two_stacks_and_nothing_of_another(
+    dynamodb: Template, pipeline: Template, stack: str
+) -> None:
+    lacking = [
+        arn
+        for _, action, arn in _made(dynamodb, stack)
+        if not _may(pipeline, "DeployRole", action, arn)
+    ]
+    another = [
+        arn
+        for _, action, arn in _made(dynamodb, f"{stack}uction")
+        if _may(pipeline, "DeployRole", action, arn)
+    ]
+
+    assert (lacking, another) == ([], [])

@@ -218,6 +218,8 @@ def test_the_fan_out_reads_the_stream_publishes_and_leaves_what_it_could_not(
     assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == {
         "Fn::GetAtt": ["DeadLetters", "Arn"]
     }
+    # Until then, one change that can't be published holds up those behind it.
+    assert (mapping["MaximumRetryAttempts"], mapping["MaximumRecordAgeInSeconds"]) == (20, 3600)
     [pattern] = [json.loads(each["Pattern"]) for each in mapping["FilterCriteria"]["Filters"]]
     assert pattern == json.loads(fanout.FILTER_PATTERN)
 

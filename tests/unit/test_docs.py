@@ -43,13 +43,23 @@ def test_each_command_of_kv_client_is_one(words: list[str]) -> None:
 def test_each_parameter_that_is_given_is_one_of_the_templates() -> None:
     given = {
         word.partition("=")[0]
-        for words in commands("sam deploy")
+        for program in ("sam deploy", "aws cloudformation deploy")
+        for words in commands(program)
         for word in words
         if re.match(r"\w+=", word)
     }
 
-    assert "Engine" in given
+    assert {"Engine", "ImageUri"} <= given
     assert given <= named("Parameters", *TEMPLATES)
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    text = "".join([*EVERYTHING.values(), (ROOT / "CONTRIBUTING.md").read_text()])
+    folders = [each.name for each in ROOT.iterdir() if each.is_dir() and each.name[0] != "."]
+    files = re.findall(rf"(?<![\w./-])(?:{'|'.join(folders)})/[\w./-]*\w", text)
+
+    assert files
+    assert [each for each in files if not (ROOT / each).exists()] == []
 
 
 def test_every_alarm_is_explained() -> None:
