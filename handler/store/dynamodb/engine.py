@@ -33,7 +33,7 @@ from handler.preconditions import Etags
 from handler.store.dynamodb.in_turn import run_in_turn
 from handler.store.dynamodb.items import is_live, record_of
 from handler.store.dynamodb.listing import merged
-from handler.store.dynamodb.table import ConditionFailed, OutcomeUnknown, Table
+from handler.store.dynamodb.table import NOT_KNOWN, ConditionFailed, OutcomeUnknown, Table
 from handler.store.dynamodb.transaction import run_atomic
 from handler.store.dynamodb.value_verbs import Increment, Put, Set
 from handler.store.dynamodb.verbs import Delete, Get, Step, Subscribe, Unsubscribe, Verb
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 _ROUNDS = 10
 # A write is under way for less, and clocks differ by less.
 _UNDER_WAY = timedelta(seconds=15)
-_NOT_KNOWN = "whether this was done is not known: the answer to it got lost"
 
 Listed = TypeVar("Listed")
 
@@ -217,9 +216,9 @@ class DynamoStore:
             if not unsure:
                 raise
             # Whatever it was, to send this again may be to do it twice.
-            raise EngineUnavailable(_NOT_KNOWN) from error
+            raise EngineUnavailable(NOT_KNOWN) from error
         others = f"others keep writing {verb.key!r}; try again"
-        raise EngineUnavailable(_NOT_KNOWN if unsure else others)
+        raise EngineUnavailable(NOT_KNOWN if unsure else others)
 
 
 class _Plan(DynamoStore):
@@ -247,7 +246,7 @@ def _step(verb: Verb, item: "Item | None", *, unsure: bool) -> Step:
     if item is not None and (item["etag"]["S"] == verb.etag or (unsure and verb.wrote(item))):
         return Step(None, verb.answer(item))
     if unsure and item and item["updated_at"]["S"] > time_text(verb.moment - _UNDER_WAY):
-        raise EngineUnavailable(_NOT_KNOWN)
+        raise EngineUnavailable(NOT_KNOWN)
     return verb.given(item)
 
 

@@ -61,6 +61,7 @@ _REFUSED = frozenset(
 _BROKEN = frozenset({"InternalServerError", "ServiceUnavailable"})
 _OUT_OF_REACH = "DynamoDB is throttled or out of reach for now; try again"
 _NO_TIME = "no time was left for it; send it again"
+NOT_KNOWN = "whether this was done is not known: the answer to it got lost"
 
 
 class ConditionFailed(Exception):
@@ -230,14 +231,29 @@ class Table:
 
         Raises:
             TransactionRefused: A condition failed, or another write was under way.
+            EngineUnavailable: Nothing was done; or ``NOT_KNOWN``, as no answer came.
         """
+        try:
+            self._transact(actions, token, at_most_once=True)
+        except OutcomeUnknown:
+            try:
+                self._transact(actions, token)
+            except EngineUnavailable as error:
+                raise EngineUnavailable(NOT_KNOWN) from error
+
+    def _transact(
+        self, actions: "Sequence[Mapping[str, Any]]", token: str, *, at_most_once: bool = False
+    ) -> None:
         items = [
             {kind: {"TableName": self.name, **arguments} for kind, arguments in action.items()}
             for action in actions
         ]
         try:
             self._call(
-                self.client.transact_write_items, TransactItems=items, ClientRequestToken=token
+                self.client.transact_write_items,
+                at_most_once=at_most_once,
+                TransactItems=items,
+                ClientRequestToken=token,
             )
         except ClientError as error:
             if code_of(error) != "TransactionCanceledException":

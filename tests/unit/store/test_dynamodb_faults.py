@@ -410,6 +410,27 @@ def test_an_atomic_batch_whose_answer_got_lost_is_done_once(made: DynamoStore, w
     assert [2, 1] == [made.get(key).version for key in ("a", "b")]
 
 
+def test_an_atomic_batch_whose_answer_stays_lost_is_told_as_one_that_may_be_done(
+    made: DynamoStore, wire: Wire
+) -> None:
+    wire.lose_answer("TransactWriteItems")
+    wire.throttle("TransactWriteItems")
+
+    with pytest.raises(EngineUnavailable, match="not known"):
+        made.batch([Incr("a")], atomic=True)
+
+    assert 2 == made.get("a").version
+
+
+def test_an_atomic_batch_that_stays_throttled_is_told_as_not_done(
+    made: DynamoStore, wire: Wire
+) -> None:
+    wire.throttle("TransactWriteItems")
+
+    with pytest.raises(EngineUnavailable, match="try again"):
+        made.batch([Incr("a")], atomic=True)
+
+
 def test_an_atomic_batch_that_another_write_came_into_is_done_on_the_new_state(
     made: DynamoStore, other: DynamoStore, wire: Wire
 ) -> None:
