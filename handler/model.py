@@ -10,6 +10,8 @@ from handler.errors import ValueTooLarge
 
 MAX_VALUE_BYTES = 384 * 1024
 MAX_PAGE_BYTES = 4 * 1024 * 1024
+# What a counter begins at.
+ZERO = msgspec.Raw(b"0")
 # The longest field names, times and numbers of a record or a change come to less than this.
 _FRAME_BYTES = 400
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from handler.model import Record, expiry
+from handler.model import ZERO, Record, expiry
 from handler.preconditions import Etags
 from handler.store.dynamodb.items import (
     change_mark,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from handler.store.dynamodb.items import Item, Value
 
 _LOW, _HIGH = -(2**63), 2**63 - 1
-_ZERO = msgspec.Raw(b"0")
 
 
 class _ValueVerb(Verb, frozen=True, gc=False):
@@ -218,7 +217,7 @@ class Increment(_ValueVerb, frozen=True, gc=False):
         return Step(self._add(), self._after(item, msgspec.Raw(b"%d" % number), UNSET))
 
     def _add(self) -> Write:
-        write = self._change(_ZERO, UNSET, self.token, (COUNTS,))
+        write = self._change(ZERO, UNSET, self.token, (COUNTS,))
         return write._replace(
             sets={**write.sets, "whole": "if_not_exists(whole, :zero) + :by"},
             values={

@@ -15,6 +15,7 @@ from handler import __version__
 from handler.cursor import Cursors
 from handler.errors import KVError, StoreFull
 from handler.model import (
+    ZERO,
     Change,
     Page,
     Record,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 _SWEPT_WITH_EACH_WRITE = 8
 # What changes may keep of values that have since been overwritten is memory beside the records'.
 _FEED_SHARE = 8
-_ZERO = msgspec.Raw(b"0")
 
 
 class MemoryStore:
@@ -118,7 +118,7 @@ class MemoryStore:
         record = self._find(key, now)
         if record is not None and self._repeats(key, token):
             return record
-        number = _whole_number(key, record.value if record else _ZERO) + by
+        number = _whole_number(key, record.value if record else ZERO) + by
         if not -(2**63) <= number < 2**63:
             raise counter_at_its_end(key)
         value = msgspec.Raw(b"%d" % number)
