@@ -45,7 +45,7 @@ def run_in_turn(
                 results.append(result if size <= room else _TOO_MUCH)
                 room -= size if size <= room else 0
                 if isinstance(result, EngineUnavailable):
-                    table.give_up(f"not tried, as one before it failed: {result.message}")
+                    table.give_up(f"not tried, as one before it failed with '{result.message}'")
     return results
 
 

@@ -350,6 +350,20 @@ def test_a_batch_says_which_of_its_operations_were_done(made: DynamoStore, wire:
     assert results[3].message.startswith("not tried")
 
 
+def test_a_batch_doubts_the_one_whose_answer_got_lost_and_none_after_it(
+    made: DynamoStore, wire: Wire
+) -> None:
+    wire.lose_answer("UpdateItem")
+    wire.throttle("GetItem")
+
+    results = made.batch([Incr("a"), Incr("b")], atomic=False)
+
+    not_known = "whether this was done is not known: the answer to it got lost"
+    assert [not_known, f"not tried, as one before it failed with '{not_known}'"] == [
+        getattr(result, "message", "") for result in results
+    ]
+
+
 def test_a_batch_names_what_is_wrong_with_an_operation_also_where_it_is_not_tried(
     made: DynamoStore, wire: Wire
 ) -> None:
