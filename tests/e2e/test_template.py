@@ -32,18 +32,9 @@ def test_cfn_lint_finds_nothing_in_the_templates(sam: None, name: str) -> None:
 def test_cfn_lint_finds_nothing_in_what_sam_makes_of_it(
     sam: None, tmp_path: Path, engine: str, gradual: str
 ) -> None:
-    given = ("ImageUri=registry.example/kv-store:1", f"Engine={engine}")
-    said = run(
-        *(
-            SAM.with_name("python"),
-            "-c",
-            EXPAND,
-            "template.yaml",
-            *given,
-            f"GradualDeployment={gradual}",
-        ),
-        environment=sam_environment(),
-    )
+    given = (f"Engine={engine}", f"GradualDeployment={gradual}")
+    command = (SAM.with_name("python"), "-c", EXPAND, "template.yaml", *given)
+    said = run(*command, "ImageUri=registry.example/kv-store:1", environment=sam_environment())
     (tmp_path / "expanded.json").write_text(said)
 
     # SAM alone reads the parameter Release, and makes a deployment only where it has a role.
